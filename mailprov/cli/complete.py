@@ -1,7 +1,8 @@
 """What the shell offers after TAB: names from the inventory of the line, probes, labs, runs.
 
     hosts, domains, accounts, labs, runs                    for `autocompletion=` of an argument or option
-    probes, probe_families, explained, report_kinds         the same
+    probes, probe_families, profiles, explained             the same
+    report_kinds                                            the same
     inventory_or(names)                                     for INVENTORY, which may be left out
 
 Nothing is asked that is not on this machine's disk: the inventory is read without its secrets and need not be right,
@@ -96,6 +97,13 @@ def probe_families(ctx: Any) -> Names:
     ids = [(entry.id, _(entry.title)) for entry in probe.catalogue()]
     families = dict.fromkeys(name.partition(".")[0] for name, title in ids)
     return [*((family, _("all {family} probes").format(family=family)) for family in families), *ids]
+
+
+@_silent
+def profiles(ctx: Any) -> Names:
+    from mailprov.probe.profiles import RULES
+
+    return [(name.value, _(rules.what)) for name, rules in RULES.items()]
 
 
 @_silent

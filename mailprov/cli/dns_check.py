@@ -9,7 +9,7 @@ import typer
 
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Domains, Inventory, Json, JUnitFile, Quiet, ReportFiles, Verbose
-from mailprov.cli.probe_options import Probes, SkippedProbes, known
+from mailprov.cli.probe_options import Probes, Profiles, Selectors, SkippedProbes, known, profile_named
 from mailprov.i18n import N_, _
 
 
@@ -27,15 +27,8 @@ def check(
             show_default=False,
         ),
     ] = "",
-    selectors: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--selector",
-            metavar="NAME",
-            help=N_("With --zone: a DKIM selector of it (may be repeated)."),
-            show_default=False,
-        ),
-    ] = None,
+    selectors: Selectors = None,
+    profile: Profiles = "",
     json: Json = False,
     junit: JUnitFile = None,
     report: ReportFiles = None,
@@ -45,9 +38,12 @@ def check(
     """Judge the zones as resolvers and every authoritative server see them: records, delegation, DNSSEC. Asks the hosts
     for the DKIM keys with which they sign; changes nothing.
     """
+    from dataclasses import replace
+
     from mailprov.cli.reports import Reports
     from mailprov.errors import InputError
     from mailprov.inventory import load
+    from mailprov.model.inventory import Profile
     from mailprov.run import check_zones
     from mailprov.run.accepting import check
     from mailprov.run.select import select
@@ -68,10 +64,12 @@ def check(
                 tuple(selectors or ()),
                 probe_ids=probe_ids,
                 skip_ids=skip_ids,
+                profile=profile_named(profile, Profile.DEFAULT),
                 report=reports.emit,
             )
         )
     read = load(inventory)
+    read = replace(read, profile=profile_named(profile, read.profile))
     check(read)
     chosen = select(read, None, domain, verifies=True)
     # Nobody is asked for a passphrase: all but one of the probes need no host.

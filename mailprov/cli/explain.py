@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,10 @@ from mailprov.cli.options import Json
 from mailprov.cli.streams import print_text
 from mailprov.i18n import N_, _, ngettext
 
+if TYPE_CHECKING:
+    from mailprov.probe.profiles import Rule
+    from mailprov.probe.registry import Entry
+
 
 def explain(
     probe_id: Annotated[
@@ -19,7 +23,8 @@ def explain(
         typer.Argument(
             metavar="ID",
             help=N_(
-                "A probe's id, such as tls.chain, a component, such as fail2ban, or a DNS record: dmarc."
+                "A probe's id, such as tls.chain, a profile of verify, such as strict, a component, such as fail2ban, "
+                "or a DNS record: dmarc."
             ),
             show_default=False,
             autocompletion=complete.explained,
@@ -59,13 +64,12 @@ def explain(
         for name, entry in entries.items():
             print_text(f"{name.ljust(width)}  {entry.title}", indent=width + 2)
         return
-    if probe_id not in entries and (words := _component(probe_id) or _record(probe_id)):
+    if probe_id not in entries and (words := _profile(probe_id) or _component(probe_id) or _record(probe_id)):
         title, rows = words
         if json:
             told = tuple(f"{name}: {text}" for name, text in rows)
             reports.emit(Explained(probe_id, title, "", (), told, (), ()))
-            record = ngettext("{count} record", "{count} records", 1).format(count=1)
-            raise typer.Exit(reports.end(0, _("1 component") if _component(probe_id) else record))
+            raise typer.Exit(reports.end(0, _kind(probe_id)))
         return _print(probe_id, title, rows)
     if probe_id not in entries:
         near = difflib.get_close_matches(probe_id, entries, n=1)
@@ -86,7 +90,7 @@ def explain(
     rows += [
         (_("step {number}").format(number=number), step) for number, step in enumerate(entry.steps, start=1)
     ]
-    rows += [*entry.verdicts, (_("sources"), ", ".join(entry.refs))]
+    rows += [*entry.verdicts, *_by_profiles(entry), (_("sources"), ", ".join(entry.refs))]
     return _print(entry.id, entry.title, rows)
 
 
@@ -95,6 +99,57 @@ def _print(name: str, title: str, rows: list[tuple[str, str]]) -> None:
     width = max(9, *(len(label) for label, text in rows))
     for label, text in rows:
         print_text(f"  {label.ljust(width)} {text}", indent=width + 3)
+
+
+def _by_profiles(entry: Entry) -> list[tuple[str, str]]:
+    """What each profile makes of the probe."""
+    from mailprov.probe.profiles import RULES, told
+
+    return [(profile.value, _changes(rule, entry)) for profile in RULES for rule in told(profile, entry.id)]
+
+
+def _changes(rule: Rule, entry: Entry | None = None) -> str:
+    """ "warn becomes fail (the zone is not signed): internet.nl wants …"."""
+    form = _("{verdicts} becomes {now}: {why}")
+    when = dict(entry.cases).get(rule.case, "") if entry else ""
+    if when:
+        form = _("{verdicts} becomes {now} where {when}: {why}")
+    verdicts = _("{one} or {other}") if len(rule.of) > 1 else "{one}"
+    both = verdicts.format(one=rule.of[0].value, other=rule.of[-1].value)
+    return form.format(verdicts=both, now=rule.becomes.value, when=when, why=_(rule.why))
+
+
+def _kind(name: str) -> str:
+    if _profile(name):
+        return _("1 profile")
+    return _("1 component") if _component(name) else _("1 record")
+
+
+def _profile(name: str) -> tuple[str, list[tuple[str, str]]] | None:
+    """The title and the words of a profile of `verify`; None where there is no such one."""
+    from mailprov import probe
+    from mailprov.probe.profiles import RULES
+
+    found = next((rules for profile, rules in RULES.items() if profile.value == name), None)
+    if found is None:
+        return None
+    bar, rows = found.bar, list[tuple[str, str]]()
+    if bar.pins:
+        text = _("passwords go to whoever shows the same certificate on all ports, whoever issued it")
+        rows.append((_("certificates"), text))
+    if bar.optional:
+        rows.append(
+            (_("ports"), _("need not be offered: {ports}").format(ports=", ".join(map(str, bar.optional))))
+        )
+    if bar.by_name:
+        rows.append((_("logins"), _("with --server, by the name before the @")))
+    if bar.also:
+        rows.append((_("also"), _("runs {probes}").format(probes=", ".join(bar.also))))
+    entries = {entry.id: entry.translated() for entry in probe.catalogue()}
+    for rule in found.rules:
+        entry = next((each for each in entries.values() if probe.selects(rule.probes, each.id)), None)
+        rows.append((rule.probes, _changes(rule, entry)))
+    return _("{what} (a profile of verify)").format(what=_(found.what)), rows
 
 
 def _component(name: str) -> tuple[str, list[tuple[str, str]]] | None:

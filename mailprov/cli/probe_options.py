@@ -1,13 +1,18 @@
-"""--probe and --skip: which probes run, by their ids."""
+"""Options of the commands that probe: which probes run (--probe, --skip), by which bar they judge (--profile), and
+where DKIM keys are (--selector).
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mailprov.cli import complete
 from mailprov.i18n import N_, _
+
+if TYPE_CHECKING:
+    from mailprov.model.inventory import Profile
 
 Probes = Annotated[
     list[str] | None,
@@ -29,6 +34,45 @@ SkippedProbes = Annotated[
         autocompletion=complete.probe_families,
     ),
 ]
+Profiles = Annotated[
+    str,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help=N_(
+            "By which bar findings are judged: default, strict, lab, deliverability or exam; in place of the "
+            "inventory's `verify.profile`."
+        ),
+        show_default=False,
+        autocompletion=complete.profiles,
+    ),
+]
+Selectors = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--selector",
+        metavar="NAME",
+        help=N_(
+            "A DKIM selector of a domain that no inventory describes (--server, --zone); may be repeated."
+        ),
+        show_default=False,
+    ),
+]
+
+
+def profile_named(name: str, otherwise: Profile) -> Profile:
+    """`otherwise`, where none is named. Raises InputError."""
+    from mailprov.errors import InputError
+    from mailprov.model.inventory import Profile
+
+    try:
+        return Profile(name) if name else otherwise
+    except ValueError:
+        raise InputError(
+            f"--profile {name}",
+            _("there is no such profile"),
+            _("Name one of these: {names}").format(names=", ".join(each.value for each in Profile)),
+        ) from None
 
 
 def known(option: str, words: list[str] | None) -> tuple[str, ...]:

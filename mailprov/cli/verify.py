@@ -12,7 +12,7 @@ import typer
 
 from mailprov.cli.inventory_argument import USUAL
 from mailprov.cli.options import Domains, Hosts, Inventory, Json, JUnitFile, Quiet, ReportFiles, Verbose
-from mailprov.cli.probe_options import Probes, SkippedProbes, known
+from mailprov.cli.probe_options import Probes, Profiles, Selectors, SkippedProbes, known, profile_named
 from mailprov.i18n import N_, _
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def verify(
     domain: Domains = None,
     probes: Probes = None,
     skip: SkippedProbes = None,
+    profile: Profiles = "",
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", help=N_("warn: exit with 4 when there are warnings only."))
     ] = FailOn.fail,
@@ -93,12 +94,16 @@ def verify(
         ),
     ] = None,
     login_as: Annotated[
-        LoginAs,
+        LoginAs | None,
         typer.Option(
             "--login-as",
-            help=N_("With --server: accounts log in by the whole address, or by the name before the @."),
+            help=N_(
+                "With --server: accounts log in by the whole address, or by the name before the @, as they do in the "
+                "profile exam."
+            ),
+            show_default=False,
         ),
-    ] = LoginAs.address,
+    ] = None,
     address: Annotated[
         str,
         typer.Option(
@@ -108,15 +113,7 @@ def verify(
             show_default=False,
         ),
     ] = "",
-    selectors: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--selector",
-            metavar="NAME",
-            help=N_("With --server: a DKIM selector of the domain (may be repeated)."),
-            show_default=False,
-        ),
-    ] = None,
+    selectors: Selectors = None,
     name_server: Annotated[
         str,
         typer.Option(
@@ -176,6 +173,8 @@ def verify(
     verbose: Verbose = False,
 ) -> None:
     """Probe all ports of mail, logins, mail in both directions, relaying and DNS, as a stranger and as a user would."""
+    from dataclasses import replace
+
     from mailprov.cli.reports import Reports
     from mailprov.errors import InputError
     from mailprov.inventory import load
@@ -209,7 +208,7 @@ def verify(
         "--name-server": name_server,
         "--ca-file": ca_file,
         "--self-signed": self_signed,
-        "--login-as": login_as is not LoginAs.address,
+        "--login-as": login_as,
     }
     if server:
         _refuse({"--host": host, "--partner": partner, str(inventory): inventory != USUAL})
@@ -218,7 +217,7 @@ def verify(
             domain or [],
             account or [],
             probe_account or [],
-            by_name=login_as is LoginAs.name,
+            by_name=_by_name(login_as, profile),
             address=address,
             name_server=name_server,
             ca_file=ca_file,
@@ -229,6 +228,7 @@ def verify(
     else:
         _need_server(given)
         read = load(inventory)
+    read = replace(read, profile=profile_named(profile, read.profile))
     check(read)
     # Nobody is asked for a passphrase: what probes ask of hosts only makes their answers better.
     with Connections(others=read.hosts, asks=False) as connections:
@@ -247,6 +247,14 @@ def verify(
             intrusive=intrusive,
         )
     raise typer.Exit(code)
+
+
+def _by_name(login_as: LoginAs | None, profile: str) -> bool:
+    from mailprov.probe.profiles import RULES
+
+    if login_as is None:
+        return any(each.value == profile and rules.bar.by_name for each, rules in RULES.items())
+    return login_as is LoginAs.name
 
 
 def _refuse(given: dict[str, Any]) -> None:

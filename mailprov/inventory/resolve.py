@@ -18,7 +18,7 @@ from mailprov.inventory.schema import File
 from mailprov.inventory.schema_hosts import HostEntry
 from mailprov.model import web
 from mailprov.model.dns import DnsSettings
-from mailprov.model.inventory import Accepted, Host, Inventory, SshSettings, Tls
+from mailprov.model.inventory import Accepted, Host, Inventory, Profile, SshSettings, Tls
 from mailprov.schema import names
 from mailprov.schema.context import Context
 from mailprov.schema.document import KeyPath
@@ -44,7 +44,14 @@ def build(file: File, context: Context) -> Inventory:
         from mailprov.inventory import accepted
 
         known = accepted.resolve(file.verify, hosts, served, context)
-    return Inventory(source=context.document.file, hosts=hosts, domains=served, dns=published, accepted=known)
+    return Inventory(
+        source=context.document.file,
+        hosts=hosts,
+        domains=served,
+        dns=published,
+        accepted=known,
+        profile=Profile(file.verify.profile) if file.verify else Profile.DEFAULT,
+    )
 
 
 def _hosts(file: File, context: Context) -> tuple[Host, ...]:

@@ -7,7 +7,7 @@ checked in `resolve`. `inventories/example.yml` shows every key.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, create_model
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -19,8 +19,9 @@ from mailprov.inventory.host_settings import HostSettings, settings
 from mailprov.inventory.schema_domains import DomainEntry
 from mailprov.inventory.schema_hosts import HostEntry
 from mailprov.inventory.schema_states import Moment
+from mailprov.model.inventory import Profile
 from mailprov.schema.entry import Entry
-from mailprov.schema.scalars import Text
+from mailprov.schema.scalars import Text, choice
 
 
 class AcceptEntry(Entry):
@@ -48,6 +49,9 @@ class AcceptEntry(Entry):
 class VerifyEntry(Entry):
     """How findings of a verification are judged."""
 
+    profile: Annotated[str, choice(*(each.value for each in Profile))] = Field(
+        Profile.DEFAULT.value, description=N_("by which bar (`mailprov explain strict` shows one)")
+    )
     accept: list[AcceptEntry] = Field([], description=N_("failures and warnings that are known and accepted"))
 
 

@@ -60,6 +60,7 @@ class RunStarted:
     inventory: str
     version: str
     started: str  # ISO 8601 with zone
+    profile: str = ""  # of a verification: by which bar findings are judged
 
 
 @dataclass(frozen=True)

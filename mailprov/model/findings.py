@@ -22,6 +22,20 @@ class Verdict(str, Enum):
 
 
 @dataclass(frozen=True)
+class Remedy:
+    """One exact change, to be copied as it is.
+
+    `kind`: inventory (a key), record (of DNS, as a line of a zone), postfix, dovecot (a command, a line of its
+    configuration), command (in a shell: to mend it, or to see what is wrong), task (for somebody else).
+    `where`: the host, or the domain, that it is for; empty: it says so itself.
+    """
+
+    kind: str
+    text: str
+    where: str = ""
+
+
+@dataclass(frozen=True)
 class Target:
     """Where a probe looked. Empty or zero fields do not apply (a DNS probe has a domain and no port)."""
 
@@ -48,6 +62,9 @@ class Finding:
     `not_after`: until when the certificate that was seen is valid, unix seconds; 0 where none was judged by its dates.
     `accepted`: of a skip: the verdict that it would have, had the inventory not accepted it.
     `tasks`: what to have somebody else do (a registrar, the owner of an address), where nothing else mends it.
+    `case`: what was observed, in a word that does not change; of those that a profile may judge otherwise.
+    `by_default`: the verdict that it has without the profile of the run, where that is another one; `judged` says so.
+    `remedies`: what `advice` says, as the exact changes, to be copied.
     """
 
     id: str
@@ -65,3 +82,7 @@ class Finding:
     tasks: tuple[str, ...] = ()
     not_after: float = 0.0
     accepted: str = ""
+    case: str = ""
+    by_default: str = ""
+    judged: str = ""
+    remedies: tuple[Remedy, ...] = ()

@@ -277,6 +277,16 @@ class Domain:
         return tuple(sorted(published, key=lambda each: each.preference or 0))
 
 
+class Profile(str, Enum):
+    """By which bar findings are judged: `probe/profiles.py` has what each of them means."""
+
+    DEFAULT = "default"
+    STRICT = "strict"
+    LAB = "lab"
+    DELIVERABILITY = "deliverability"
+    EXAM = "exam"
+
+
 @dataclass(frozen=True)
 class Accepted:
     """A failure or a warning that is known (`verify: {accept: […]}`).
@@ -306,6 +316,7 @@ class Inventory:
     domains: tuple[Domain, ...]
     dns: DnsSettings = field(default_factory=DnsSettings)
     accepted: tuple[Accepted, ...] = ()  # findings that are known
+    profile: Profile = Profile.DEFAULT  # by which bar they are judged
 
     def host(self, name: str) -> Host:
         return next(host for host in self.hosts if host.name == name)

@@ -32,6 +32,7 @@ from mailprov.probe.clients.pop3 import Pop3
 from mailprov.probe.clients.resolver import Answer, QueryTimeout, Resolver
 from mailprov.probe.clients.session import open_session
 from mailprov.probe.clients.smtp import Smtp
+from mailprov.probe.profiles import Bar
 from mailprov.probe.queues import Queues
 from mailprov.probe.registry import PROBED, Entry, reachability
 from mailprov.probe.remedies import FOR_ERRORS
@@ -73,9 +74,7 @@ class Run:
     # Addresses of which no port is looked at, as fail2ban there holds ours: (host, address). Filled before.
     held: set[tuple[str, str]] = field(default_factory=set)
     web_held: set[str] = field(default_factory=set)  # hosts whose web server it keeps from us, by name
-    told: set[tuple[str, str]] = field(
-        default_factory=set
-    )  # once for all addresses of a host: (probe, host name)
+    told: set[tuple[str, str]] = field(default_factory=set)  # once for a host: (probe, host name)
     # Records that the inventory wants, by the mail domain they belong to. Filled by the first probe that asks.
     wanted: dict[str, list[Record]] = field(default_factory=dict)
     software: dict[str, str] = field(default_factory=dict)  # of others: host name → as other_software
@@ -91,9 +90,8 @@ class Run:
     vantages: Vantages = field(default_factory=lambda: Vantages(None))
     queues: Queues = field(default_factory=lambda: Queues(None, 0, threading.Event()))
     intrusive: bool = False  # somebody agrees to probes that others notice, and to mail for foreign addresses
-    selectors: tuple[str, ...] | None = (
-        None  # of a domain that no inventory describes; None: they are the inventory's
-    )
+    selectors: tuple[str, ...] | None = None  # None: an inventory describes the domains
+    bar: Bar = field(default_factory=Bar)  # the profile's
 
     def __post_init__(self) -> None:
         self.zones = Zones(self.resolver)
@@ -170,6 +168,7 @@ class Context:
         target: Target | None = None,
         expected: str = "",
         tasks: tuple[str, ...] = (),
+        case: str = "",
     ) -> Finding:
         """One finding of this probe. Texts are cleaned of secrets; a pass has no advice."""
         evidence = tuple(self.transcript.lines)
@@ -185,27 +184,28 @@ class Context:
             evidence=evidence,
             refs=self.entry.refs,
             tasks=tuple(self.transcript.clean(task) for task in tasks),
+            case=case,
         )
 
-    def passed(self, observed: str) -> Finding:
-        return self.finding(Verdict.PASS, observed)
+    def passed(self, observed: str, *, case: str = "") -> Finding:
+        return self.finding(Verdict.PASS, observed, case=case)
 
-    def warn(self, observed: str, advice: str) -> Finding:
-        return self.finding(Verdict.WARN, observed, advice)
+    def warn(self, observed: str, advice: str, *, case: str = "") -> Finding:
+        return self.finding(Verdict.WARN, observed, advice, case=case)
 
-    def failed(self, observed: str, advice: str) -> Finding:
-        return self.finding(Verdict.FAIL, observed, advice)
+    def failed(self, observed: str, advice: str, *, case: str = "") -> Finding:
+        return self.finding(Verdict.FAIL, observed, advice, case=case)
 
-    def for_others(self, verdict: Verdict, observed: str, *tasks: str) -> Finding:
+    def for_others(self, verdict: Verdict, observed: str, *tasks: str, case: str = "") -> Finding:
         """What somebody else has to mend; a skip where nothing was looked at."""
         advice = "" if verdict is Verdict.SKIP else "; ".join(tasks)
-        return self.finding(verdict, observed, advice, tasks=tasks)
+        return self.finding(verdict, observed, advice, tasks=tasks, case=case)
 
     def error(self, observed: str, advice: str = "") -> Finding:
         return self.finding(Verdict.ERROR, observed, advice)
 
-    def skip(self, observed: str) -> Finding:
-        return self.finding(Verdict.SKIP, observed)
+    def skip(self, observed: str, *, case: str = "") -> Finding:
+        return self.finding(Verdict.SKIP, observed, case=case)
 
     def could_not_test(self, error: ProbeError) -> Finding:
         """An error, for what the probe could not find out; that others' server takes no passwords is no fault of it."""
@@ -265,7 +265,7 @@ class Context:
             return self._session(host, address, port, tls_context, deadline=deadline)
         except ssl.SSLCertVerificationError as error:
             reason = tls.why_untrusted(error)
-        if host.tls.mode is TlsMode.SELF_SIGNED:
+        if host.tls.mode is TlsMode.SELF_SIGNED or self.run.bar.pins:
             return self._pinned_session(host, address, port, deadline, reason)
         raise UntrustedCertificate(
             _("the password was not sent, the certificate is not trusted: {reason}").format(reason=reason)
@@ -292,12 +292,12 @@ class Context:
     def _pinned_session(
         self, host: Host, address: str, port: Port, deadline: Deadline | None, reason: str
     ) -> Client:
-        """Where the inventory declares self-signed certificates: whatever self-signed certificate is served,
-        the same on every port for the whole run. Nothing better can be known from outside."""
+        """Where the inventory declares self-signed certificates, or the profile takes any: whatever is served, the same
+        on every port for the whole run. Nothing better can be known from outside."""
         client = self._session(host, address, port, tls.looking_context(), deadline=deadline)
         try:
             leaf = tls.Leaf.parse(client.connection.certificate)
-            if not leaf.self_signed:
+            if not (leaf.self_signed or self.run.bar.pins):
                 raise UntrustedCertificate(
                     _("the password was not sent, the certificate is not trusted: {reason}").format(
                         reason=reason

@@ -192,7 +192,8 @@ class Jobs:
 
     def _selected(self, scope: Scope, phase: Phase) -> Iterator[Probe]:
         for probe in self._probes:
-            here = probe.scope is scope and probe.phase is phase and (self._probe_ids or not probe.by_name)
+            asked = self._probe_ids or not probe.by_name or probe.entry.id in self._run.bar.also
+            here = probe.scope is scope and probe.phase is phase and asked
             if here and self.wanted(probe.entry.id) and self._agreed(probe):
                 yield probe
 

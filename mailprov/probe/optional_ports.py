@@ -2,9 +2,10 @@
 
     find(run, hosts, ports)     (address, port) → why nobody takes a connection; only where that is no fault
 
-ManageSieve is one everywhere. A server that no inventory describes may also do without a port whose like it has: one
-of 587 and 465 is enough to hand mail in, and one of 993, 995, 143 and 110 to read it; where nobody is to log in, as
-nobody's password is known, it may be there to take mail alone. A port that only one of its addresses has is missing.
+ManageSieve is one everywhere, and so are those that the profile says. A server that no inventory describes may also do
+without a port whose like it has: one of 587 and 465 is enough to hand mail in, and one of 993, 995, 143 and 110 to read
+it; where nobody is to log in, as nobody's password is known, it may be there to take mail alone. A port that only one
+of its addresses has is missing.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ _LOOKERS = 48
 
 
 def find(run: Run, hosts: Sequence[Host], ports: Sequence[Port]) -> dict[tuple[str, int], str]:
-    asked = [port for port in ports if port == SIEVE_PORT or (not run.described and port.number != 25)]
+    asked = [
+        port
+        for port in ports
+        if port == SIEVE_PORT or port.number in run.bar.optional or (not run.described and port.number != 25)
+    ]
     places = [
         (address, port.number)
         for port in asked
@@ -43,15 +48,15 @@ def find(run: Run, hosts: Sequence[Host], ports: Sequence[Port]) -> dict[tuple[s
     for host in hosts:
         own = {place: why for place, why in seen.items() if place[0] in run.addresses[host.name]}
         logins = any(known(domain) for domain in run.inventory.domains_on(host.name))
-        needless = _needless(own, logins)
+        needless = _needless(own, logins, run.bar.optional)
         found |= {place: why for place, why in own.items() if why and place[1] in needless}
     return found
 
 
-def _needless(seen: Mapping[tuple[str, int], str], logins: bool) -> set[int]:
+def _needless(seen: Mapping[tuple[str, int], str], logins: bool, optional: Sequence[int]) -> set[int]:
     numbers = {number for _, number in seen}
     gone = {each for each in numbers if all(why for (_, number), why in seen.items() if number == each)}
-    found = {SIEVE_PORT.number}
+    found = {SIEVE_PORT.number, *gone.intersection(optional)}
     for alike in _ALIKE:
         here = numbers.intersection(alike)
         if here - gone or not logins:

@@ -34,6 +34,7 @@ class Entry:
     ports: tuple[int, ...] = ()  # where it looks; empty: it does not look at ports
     intrusive: bool = False  # it runs only where somebody agrees (`verify --intrusive`)
     vantage: Vantage = Vantage.ANYWHERE  # from where it must look
+    cases: tuple[tuple[str, str], ...] = ()  # (word of Finding.case, when)
 
     def translated(self) -> Entry:
         """In the user's language; ids, verdicts and sources are the same in all."""
@@ -43,6 +44,7 @@ class Entry:
             expected=_(self.expected),
             steps=tuple(_(step) for step in self.steps),
             verdicts=tuple((verdict, _(when)) for verdict, when in self.verdicts),
+            cases=tuple((case, _(when)) for case, when in self.cases),
         )
 
 
@@ -156,6 +158,7 @@ def probe(
     verdicts: dict[str, str],
     refs: tuple[str, ...],
     ports: tuple[int, ...] = (),
+    cases: dict[str, str] | None = None,
     phase: Phase = Phase.LOOK,
     applies: Callable[[Any], bool] = lambda context: True,
     unless: str = "",
@@ -174,8 +177,12 @@ def probe(
     that tells, instead of all others, why a port or an address is not looked at. `by_name`: only where it is asked for.
     `intrusive`: only where somebody agrees, as it costs others something (`verify --intrusive`). `vantage`: from where
     it must look for its verdict to mean anything; from elsewhere that is an error (probe/vantage.py).
+    `cases`: words for what it may observe, for profiles that judge that otherwise (`profiles`), and when.
     """
-    entry = Entry(name, title, expected, steps, tuple(verdicts.items()), refs, ports, intrusive, vantage)
+    told = tuple((cases or {}).items())
+    entry = Entry(
+        name, title, expected, steps, tuple(verdicts.items()), refs, ports, intrusive, vantage, told
+    )
 
     def enter(function: Function) -> Function:
         PROBES.append(

@@ -18,8 +18,8 @@ import dns.resolver
 from mailprov.i18n import _
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Verdict
-from mailprov.model.inventory import Domain, Host, Inventory
-from mailprov.probe import vantage, web_bans
+from mailprov.model.inventory import Domain, Host, Inventory, Profile
+from mailprov.probe import profiles, vantage, web_bans
 from mailprov.probe.accounts import with_test_passwords
 from mailprov.probe.bans import Ask
 from mailprov.probe.checks import probes
@@ -43,8 +43,9 @@ _BESIDE = 24  # jobs of wrong passwords beside the rest, each in a thread of its
 class _Runner:
     """Runs jobs in threads and hands on their findings, one at a time."""
 
-    def __init__(self, run: Run, emit: Callable[[Finding], None]) -> None:
+    def __init__(self, run: Run, emit: Callable[[Finding], None], profile: Profile) -> None:
         self._run = run
+        self._profile = profile
         self._emit = emit
         self._lock = threading.Lock()
         self.findings: list[Finding] = []
@@ -59,7 +60,8 @@ class _Runner:
                 self._tell(finding)
         return later
 
-    def _tell(self, finding: Finding) -> None:
+    def _tell(self, found: Finding) -> None:
+        finding = profiles.judged(found, self._profile)
         with self._lock:
             self.findings.append(finding)
             self._emit(finding)
@@ -114,6 +116,7 @@ def verify(
     name_server_port: int = 0,
     intrusive: bool = False,
     trusted: AskTrusted | None = None,
+    profile: Profile = Profile.DEFAULT,
 ) -> list[Finding]:
     """Probe what the inventory declares, from here, and say what it shows.
 
@@ -131,6 +134,7 @@ def verify(
     at there. `name_server_port`: where name servers that are looked up take questions, if not at the usual one.
     `intrusive`: probes that cost others something run, too, and mail goes to addresses outside of the inventory.
     `trusted` asks a host which of its networks have us; without it nobody is asked, and every finding counts as it is.
+    `profile`: by which bar findings are judged.
 
     Returns all findings in a stable order. Having none is for the caller to judge. Without
     `intrusive` sends mail only to declared accounts.
@@ -164,7 +168,8 @@ def verify(
         run.addresses.update(found)
     outside = [each.entry.id for each in probes() if each.entry.vantage is Vantage.OUTSIDE]
     run.vantages = Vantages(trusted, outside)
-    runner = _Runner(run, emit)
+    runner = _Runner(run, emit, profile)
+    run.bar = profiles.RULES[profile].bar
     run.signing, run.selectors, run.intrusive = signing, selectors, intrusive
     if any(map(jobs.wanted, (*outside, vantage.PROBE))):
         run.vantages.begin(looked_at, run.addresses)

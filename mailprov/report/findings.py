@@ -20,6 +20,7 @@ from rich.text import Text
 
 from mailprov.i18n import N_, _, ngettext
 from mailprov.model.findings import Finding, Verdict
+from mailprov.model.inventory import Profile
 from mailprov.model.ports import ALL
 from mailprov.model.values import dataclass
 from mailprov.report import grouping
@@ -157,6 +158,20 @@ def _tasks(findings: list[Finding]) -> Iterator[RenderableType]:
         places_of = f"{places(sorted({finding.id for finding in some}))} {_where(some)}"
         yield _Hanging(Text("  → ", style="yellow"), Text(task).append(f"  ({places_of})", style="dim"))
     yield Text()
+
+
+def judged_by(findings: Iterable[Finding], profile: str) -> Text | None:
+    """How much a profile that is not the usual one changed; the last line names it."""
+    if profile in ("", Profile.DEFAULT.value):
+        return None
+    changed = sum(bool(finding.by_default) for finding in findings)
+    if not changed:
+        return None
+    text = Text().append(_("Profile {name}").format(name=profile), style="bold")
+    words = ngettext(
+        "{count} verdict is another by default", "{count} verdicts are others by default", changed
+    )
+    return text.append(f": {words.format(count=changed)}")
 
 
 def counts_line(findings: Iterable[Finding]) -> Text:
@@ -312,6 +327,7 @@ def _detail(group: Sequence[Finding], behind: Behind, verbose: bool = False) -> 
     yield _first_line(first.verdict, _head(group, behind).append(f"  {first.title}" if one else ""))
     rows = [(_("expected"), first.expected)] if one else []
     rows += _labelled(_("observed"), _told([(finding.observed, finding) for finding in group]))
+    rows += _labelled(_("profile"), _told([(finding.judged, finding) for finding in group]))
     rows += _labelled(_("to do"), _told([(_to_do(finding), finding) for finding in group]))
     if verbose:
         rows += [(_("see"), ", ".join(first.refs)), *(("", line) for line in first.evidence)]

@@ -29,6 +29,7 @@ def made(run: WholeRun) -> dict[str, Any]:
             "command": run.command,
             "inventory": run.inventory,
             "started": run.started,
+            "profile": run.profile,
             "ended": ended.isoformat(timespec="seconds") if run.ended else "",
             "seconds": round(run.seconds, 3),
             "complete": run.complete,

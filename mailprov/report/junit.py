@@ -68,6 +68,8 @@ def _tree(suites: dict[str, list[ET.Element]], run: WholeRun) -> ET.ElementTree[
             errors=str(count["error"]),
             skipped=str(count["skipped"]),
         )
+        if run.profile:
+            ET.SubElement(ET.SubElement(suite, "properties"), "property", name="profile", value=run.profile)
         suite.extend(cases)
     ET.indent(root)
     return ET.ElementTree(root)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from mailprov.i18n import N_, _, ngettext
 from mailprov.model.findings import Finding, Verdict
-from mailprov.report.whole_run import Making, WholeRun, details, headline, name
+from mailprov.report.whole_run import Making, WholeRun, by_profile, details, headline, name
 from mailprov.report.wrong_things import others, wrong
 
 LIMIT = 1_000_000  # octets, below 2**20 with what else a job writes into its summary
@@ -56,6 +56,8 @@ def _parts(run: WholeRun) -> Iterator[str]:
     counts = [f"{SIGNS[verdict]} {count} {verdict.value}" for verdict, count in run.counts.items() if count]
     if counts:
         yield "\n" + " · ".join(counts)
+    if told := by_profile(run):
+        yield f"\n{_text(told)}"
     rows = [*others(run), *wrong(run.findings)]
     if rows:
         yield "\n| " + " | ".join(_text(_(each)) if each else " " for each in _COLUMNS) + " |"

@@ -46,6 +46,8 @@ def _lines(run: WholeRun) -> Iterator[str]:
         ends,
     )
     labels = (("command", run.command), ("inventory", run.inventory), ("version", run.version))
+    if run.profile:
+        labels = (*labels, ("profile", run.profile))
     yield from _family("mailprov_run_info", "which run this was", {labels: 1.0})
     for name, about, value in (
         ("mailprov_run_complete", "0 where the run was interrupted", float(run.complete)),

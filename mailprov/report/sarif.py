@@ -64,6 +64,7 @@ def made(run: WholeRun, making: Making) -> dict[str, Any]:
                 },
                 "columnKind": "unicodeCodePoints",
                 "invocations": [invocation],
+                "properties": {"profile": run.profile},
                 "results": [_result(each, rules[each.id], run, making) for each in told[:MOST]],
             }
         ],

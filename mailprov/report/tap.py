@@ -23,6 +23,8 @@ def render(run: WholeRun, making: Making) -> str:
     lines = ["TAP version 14", f"1..{len(points)}"] if points or run.complete else ["TAP version 14"]
     if not points and run.complete:
         lines[1] = f"1..0 # SKIP {_escaped(_('nothing ran'))}"
+    if run.profile:
+        lines.append(f"# profile: {run.profile}")
     for number, (ok, text, directive, block) in enumerate(points, start=1):
         line = f"{'ok' if ok else 'not ok'} {number} - {_escaped(text)}"
         lines.append(f"{line} # {directive}" if directive else line)

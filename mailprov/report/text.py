@@ -99,7 +99,7 @@ class TextReport:
         self._queued: list[QueuedMessage] = []
         self._queues: list[QueueState] = []
         self._steps: set[tuple[int, str]] = set()  # of a move, that were told
-        self._command = ""
+        self._command = self._profile = ""
         self._plan_shown = False
         self._early: list[Ended | Notice] = []  # told before the plan is shown: it would scroll away above it
 
@@ -174,7 +174,7 @@ class TextReport:
 
     def _begin(self, event: RunStarted) -> None:
         """Also the second step of a rotation of keys: it has a plan of its own."""
-        self._command = event.command
+        self._command, self._profile = event.command, event.profile
         self._plans.clear()
         self._plan_shown = False
 
@@ -352,6 +352,8 @@ class TextReport:
             self._out.print()
             for part in findings.render(found, verbose=self._verbose):
                 self._out.print(part)
+        if told := findings.judged_by(found, self._profile):
+            self._out.print(told)
         if self._command != "verify":  # there the last line says the same
             self._out.print(findings.counts_line(found))
 

@@ -16,7 +16,7 @@ from mailprov.i18n import N_, _, ngettext
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.ports import ALL
 from mailprov.report import page_source
-from mailprov.report.whole_run import Making, State, WholeRun, headline
+from mailprov.report.whole_run import Making, State, WholeRun, by_profile, headline
 from mailprov.report.wrong_things import Wrong, others, wrong
 
 # Verdict → sign, word, what it means. The worst first.
@@ -84,6 +84,8 @@ def _facts(run: WholeRun) -> Iterator[tuple[str, str]]:
         yield _("Written"), f"{now:%Y-%m-%d %H:%M:%S} UTC"
     if run.inventory:
         yield _("Inventory"), run.inventory
+    if told := by_profile(run):
+        yield _("Judged by"), told
     yield _("Version"), f"mailprov {run.version}"
 
 
@@ -135,6 +137,7 @@ def _told(finding: Finding) -> dict[str, Any]:
         ),
         "expected": finding.expected,
         "observed": finding.observed,
+        "judged": finding.judged,
         "todo": [*finding.tasks] or ([finding.advice] if finding.advice else []),
         "lines": finding.evidence,
         "lines_title": ngettext(

@@ -20,7 +20,7 @@ from enum import Enum
 from pathlib import Path
 
 from mailprov import __version__
-from mailprov.i18n import N_, _
+from mailprov.i18n import N_, _, ngettext
 from mailprov.model.answers import Found, Tried
 from mailprov.model.events import Ended, Error, Event, InventoryProblem, Notice, RunEnded, RunStarted
 from mailprov.model.findings import Finding, Target, Verdict
@@ -63,6 +63,7 @@ class WholeRun:
     inventory: str = ""
     version: str = __version__
     started: str = ""
+    profile: str = ""  # by which bar findings are judged
     findings: list[Finding] = field(default_factory=list)
     endings: list[Ended] = field(default_factory=list)
     problems: list[InventoryProblem] = field(default_factory=list)
@@ -79,7 +80,7 @@ class WholeRun:
             self.tried.append(event)
         elif isinstance(event, RunStarted):
             self.command, self.inventory = event.command, event.inventory
-            self.started = event.started
+            self.started, self.profile = event.started, event.profile
         elif isinstance(event, Ended):
             self.endings.append(event)
         elif isinstance(event, InventoryProblem):
@@ -129,6 +130,18 @@ def headline(run: WholeRun) -> str:
     return f"{_(_HEADS[run.state])}: {run.summary}"
 
 
+def by_profile(run: WholeRun) -> str:
+    """By which bar it was judged, and how many verdicts are others by default; empty of what judges nothing."""
+    if not run.profile:
+        return ""
+    changed = sum(bool(finding.by_default) for finding in run.findings)
+    text = _("profile {name}").format(name=run.profile)
+    form = ngettext(
+        "{count} verdict is another by default", "{count} verdicts are others by default", changed
+    )
+    return f"{text}; {form.format(count=changed)}" if changed else text
+
+
 def name(finding: Finding) -> str:
     address = f" ({finding.target.address})" if finding.target.address else ""
     return f"{finding.id} {finding.target}{address}".strip()
@@ -138,6 +151,7 @@ def details(finding: Finding) -> list[str]:
     lines = (
         _("expected: {text}").format(text=finding.expected) if finding.expected else "",
         _("observed: {text}").format(text=finding.observed) if finding.observed else "",
+        _("profile: {text}").format(text=finding.judged) if finding.judged else "",
         _("to do: {text}").format(text=finding.advice) if finding.advice and not finding.tasks else "",
         *(_("task for others: {text}").format(text=task) for task in finding.tasks),
         *finding.evidence,

@@ -70,7 +70,8 @@ def _made(verdict: Verdict, group: list[Finding], behind: grouping.Behind) -> Wr
     waiting = sum(f"{cause.id} {cause.target}" in names for cause in behind.values())
     observed = [*dict.fromkeys(finding.observed or finding.title for finding in group)]
     advice = [*dict.fromkeys(text for f in group for text in (f.tasks or (f.advice,)) if text)]
-    text = "; ".join(observed[:3])
+    judged = dict.fromkeys(finding.judged for finding in group if finding.judged)
+    text = "; ".join([*observed[:3], *judged])
     if waiting:
         wait = ngettext("{count} probe waits for that", "{count} probes wait for that", waiting)
         text = f"{text}; {wait.format(count=waiting)}"

@@ -17,7 +17,7 @@ from mailprov.i18n import _
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.events import Emit, Notice, Progress, RunEnded, RunStarted
 from mailprov.model.findings import Finding
-from mailprov.model.inventory import Domain, Inventory
+from mailprov.model.inventory import Domain, Inventory, Profile
 from mailprov.probe import selects
 from mailprov.run.dkim_keys import ask
 from mailprov.run.event_queue import EventQueue
@@ -51,10 +51,11 @@ def check_foreign(
     *,
     probe_ids: Collection[str] = (),
     skip_ids: Collection[str] = (),
+    profile: Profile = Profile.DEFAULT,
     report: Emit,
 ) -> int:
     """`selectors`: where its DKIM keys are."""
-    inventory = Inventory("", (), (Domain(domain, ()),))
+    inventory = Inventory("", (), (Domain(domain, ()),), profile=profile)
     selection = Selection((), (domain,))
     return _checked(
         inventory, selection, tuple(probe_ids) or FOREIGN, skip_ids, selectors, start=None, report=report
@@ -73,7 +74,7 @@ def _checked(
 ) -> int:
     began = time.monotonic()
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    report(RunStarted("dns check", inventory.source, __version__, started))
+    report(RunStarted("dns check", inventory.source, __version__, started, inventory.profile.value))
     findings: list[Finding] = []
     events = EventQueue(report)
     try:
@@ -92,7 +93,7 @@ def _checked(
     except KeyboardInterrupt:
         events.wake(RunEnded(130, _("interrupted"), time.monotonic() - began))
         return 130
-    events.wake(RunEnded(code, summary(findings), time.monotonic() - began))
+    events.wake(RunEnded(code, summary(findings, inventory.profile), time.monotonic() - began))
     return code
 
 

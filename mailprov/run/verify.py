@@ -16,7 +16,7 @@ from mailprov.model.answers import Found
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.events import Emit, Notice, Progress, RunEnded, RunStarted
 from mailprov.model.findings import USUAL_ACCOUNTS, Finding, Verdict
-from mailprov.model.inventory import Host, Inventory
+from mailprov.model.inventory import Host, Inventory, Profile
 from mailprov.run.accepting import Acceptance
 from mailprov.run.event_queue import EventQueue
 from mailprov.run.exit_code import worst
@@ -35,11 +35,14 @@ def exit_code(findings: Collection[Finding], *, fail_on_warn: bool = False) -> i
     return 4 if fail_on_warn and verdicts[Verdict.WARN] else 0
 
 
-def summary(findings: Collection[Finding]) -> str:
+def summary(findings: Collection[Finding], profile: Profile = Profile.DEFAULT) -> str:
     verdicts = Counter(finding.verdict for finding in findings)
     if not findings:
         return _("no probe ran")
-    return ", ".join(f"{verdicts[v]} {v.value}" for v in Verdict if verdicts[v])
+    counts = ", ".join(f"{verdicts[v]} {v.value}" for v in Verdict if verdicts[v])
+    if profile is Profile.DEFAULT:
+        return counts
+    return _("{counts}, by the profile {name}").format(counts=counts, name=profile.value)
 
 
 def verify(
@@ -67,7 +70,7 @@ def verify(
     events = EventQueue(report)
     began = time.monotonic()
     started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    events.emit(RunStarted("verify", inventory.source, __version__, started))
+    events.emit(RunStarted("verify", inventory.source, __version__, started, inventory.profile.value))
     findings: list[Finding] = []
     try:
         code = probe_into(
@@ -89,7 +92,7 @@ def verify(
     except KeyboardInterrupt:
         events.wake(RunEnded(130, _("interrupted"), time.monotonic() - began))
         return 130
-    events.wake(RunEnded(code, summary(findings), time.monotonic() - began))
+    events.wake(RunEnded(code, summary(findings, inventory.profile), time.monotonic() - began))
     return code
 
 
@@ -181,6 +184,7 @@ def probe_into(
                 signing=signing,
                 selectors=selectors,
                 intrusive=intrusive,
+                profile=inventory.profile,
             )
         except Exception as error:
             crash.append(str(bug("verify", error)))

@@ -266,6 +266,7 @@ class ScriptedLab:
             selectors=selectors,
             intrusive=intrusive,
             trusted=trusted,
+            profile=self.inventory.profile,
         )
         assert sorted(map(repr, seen)) == sorted(map(repr, found))
         return seen if in_order_of_arrival else found

@@ -41,6 +41,9 @@ _EXPECTED = ("from", "subject", "date", "to", "message-id")
         "fail": N_("no signature of the domain, no key is published, or a signature is not valid"),
         "error": N_("no message arrived, or no authoritative server answers"),
     },
+    cases={
+        "unsigned": N_("there is no signature of the domain"),
+    },
     refs=("RFC 6376", "RFC 8301 section 3.2", "RFC 8463"),
     ports=SUBMISSION,
     after="delivery.path",
@@ -56,6 +59,7 @@ def delivery_dkim(context: DeliveryContext) -> Iterator[Finding]:
             Verdict.FAIL if host.managed else Verdict.WARN,  # ours sign, whatever the inventory says
             _("the message has no DKIM signature of {domain}").format(domain=domain),
             _to_sign(host, domain),
+            case="unsigned",
         )
         return
     weak: list[str] = []
@@ -163,6 +167,9 @@ def _results(context: DeliveryContext) -> list[str]:
         "error": N_("no message arrived"),
         "skip": N_("`filter: none` there, or sender and recipient on one host"),
     },
+    cases={
+        "no-results": N_("nothing checks what arrives"),
+    },
     refs=("RFC 8601", "RFC 7208", "RFC 9989"),
     ports=SUBMISSION,
     after="delivery.path",
@@ -186,6 +193,7 @@ def delivery_results(context: DeliveryContext) -> Iterator[Finding]:
         yield context.warn(
             _("no Authentication-Results of {host}: mail is not checked there").format(host=host.fqdn),
             _("on {host}: see that rspamd runs (systemctl status rspamd)").format(host=host.name),
+            case="no-results",
         )
         return
     context.transcript.add("-", ours[0])

@@ -30,7 +30,6 @@ UPGRADE_PORTS = ports_where(lambda port: port.tls is TlsStart.UPGRADE)
 IMPLICIT_PORTS = ports_where(lambda port: port.tls is TlsStart.IMPLICIT)
 
 # OpenSSL's X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT: the leaf itself is the (unknown) root.
-_SELF_SIGNED_LEAF = 18
 
 
 def _leaf(context: PortContext) -> tls.Leaf:
@@ -140,6 +139,10 @@ def _clear_greeting(context: PortContext) -> str:
         "fail": N_("not trusted"),
         "error": N_("no certificate could be read"),
     },
+    cases={
+        "self-signed": N_("the certificate is self-signed"),
+        "unknown-issuer": N_("the authority is not one that clients know"),
+    },
     refs=("RFC 5280 section 6", "RFC 8314 section 5.2"),
     ports=ALL_PORTS,
 )
@@ -151,7 +154,7 @@ def chain(context: PortContext) -> Iterator[Finding]:
         reason = tls.why_untrusted(error)
         key = "tls.ca_file" if context.run.described else "--ca-file"
         declared = context.host.tls.mode is TlsMode.SELF_SIGNED
-        if error.verify_code == _SELF_SIGNED_LEAF and declared:
+        if tls.case_of(error) == "self-signed" and declared:
             yield context.warn(
                 _(
                     "self-signed, as declared: clients will warn, and nobody can tell this server from an impostor"
@@ -163,6 +166,7 @@ def chain(context: PortContext) -> Iterator[Finding]:
                 else _(
                     "get a certificate for {name} from an authority (certbot), and give it to both daemons"
                 ).format(name=context.host.fqdn),
+                case=tls.case_of(error),
             )
         else:
             yield context.failed(
@@ -171,6 +175,7 @@ def chain(context: PortContext) -> Iterator[Finding]:
                     "serve the whole chain (leaf first, then intermediates) of an authority that clients know, or "
                     "name your own with {key}"
                 ).format(key=key),
+                case=tls.case_of(error),
             )
     else:
         yield context.passed(_("issued by {issuer}").format(issuer=tls.Leaf.parse(der).issuer))
@@ -275,6 +280,10 @@ def _leads_here(context: PortContext) -> bool:
         ),
         "error": N_("no certificate could be read"),
     },
+    cases={
+        "unknown-issuer": N_("the authority is not one that clients know"),
+        "self-signed": N_("the certificate is self-signed"),
+    },
     refs=("RFC 6066 section 3", "RFC 9525 section 6", "RFC 7817 section 3"),
     ports=ALL_PORTS,
     applies=_leads_here,
@@ -303,6 +312,7 @@ def sni(context: PortContext) -> Iterator[Finding]:
             _("get a certificate for {name} from the authority that the host's own is from").format(
                 name=name
             ),
+            case=tls.case_of(error),
         )
         return
     leaf = tls.Leaf.parse(der)

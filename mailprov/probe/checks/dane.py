@@ -69,6 +69,11 @@ class _Record(NamedTuple):
         "error": N_("no certificate could be read, or no name server answers"),
         "skip": N_("the zone is not signed and has no such record, or the inventory wants none"),
     },
+    cases={
+        "no-dnssec": N_("the zone is not signed"),
+        "no-record": N_("a signed zone has no TLSA record for an MX"),
+        "not-vouched": N_("the zone above has no DS record"),
+    },
     refs=("RFC 7672 section 2.1", "RFC 7672 section 3.1", "RFC 7671 section 5.1", "RFC 6698 section 2.1"),
     ports=(25,),
 )
@@ -93,7 +98,9 @@ def dane_tlsa(context: PortContext) -> Iterator[Finding]:
         observed = _(
             "the zone of {name} is not signed with DNSSEC, so senders take no notice of its TLSA records"
         ).format(name=name)
-        yield from context.of_host(context.warn(observed, _("sign the zone, or remove the records")))
+        yield from context.of_host(
+            context.warn(observed, _("sign the zone, or remove the records"), case="no-dnssec")
+        )
         return
     leaf = tls.Leaf.parse(context.served(host, context.address, context.port, tls.looking_context()))
     records = [_parsed(text) for text in answer.values]
@@ -127,15 +134,19 @@ def dane_tlsa(context: PortContext) -> Iterator[Finding]:
 
 
 def _absent(context: PortContext, name: str, signed: bool) -> Finding:
+    concerned = tlsa.exchanges(context.host, context.run.inventory)
     if not signed:
-        return context.skip(_("the zone of {name} is not signed with DNSSEC").format(name=name))
+        unsigned = _("the zone of {name} is not signed with DNSSEC").format(name=name)
+        return context.skip(unsigned, case="no-dnssec" if concerned else "")
     if not tlsa.concerns(context.host, context.run.inventory):
-        return context.skip(_("the inventory wants none: `tls: {tlsa: off}`, or the host is no MX"))
+        none = _("the inventory wants none: `tls: {tlsa: off}`, or the host is no MX")
+        return context.skip(none, case="no-record" if concerned else "")
     return context.warn(
         _("{name} has no TLSA record, and its zone is signed").format(name=name),
         _("run `mailprov apply`, which publishes it")
         if context.host.managed
         else _("publish one (3 1 1) of the key that the host shows on port 25"),
+        case="no-record",
     )
 
 
@@ -157,6 +168,7 @@ def _judged(context: PortContext, name: str, zone: str, matching: str) -> Findin
                 "{record} matches, but the zone above has no DS record, so senders take no notice of it"
             ).format(record=matching),
             _("give the DS record of the zone to the registry of the domain"),
+            case="not-vouched",
         )
     if trust is Trust.SECURE:
         return context.passed(

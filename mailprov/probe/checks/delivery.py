@@ -325,6 +325,12 @@ def _wait(context: DeliveryContext) -> tuple[str, bool]:
             "first MX is somebody else's"
         ),
     },
+    cases={
+        "junk": N_("it arrived in another folder than INBOX"),
+        "by-relay": N_("the MX got it from a relay"),
+        "other-name": N_("the sender's host gives another name in EHLO"),
+        "other-address": N_("it came from an address that is not the sender's host's"),
+    },
     refs=("RFC 5321 section 4.4", "RFC 5321 section 5.1", "RFC 3848"),
     ports=SUBMISSION,
     after="delivery.submit",
@@ -363,12 +369,13 @@ def path(context: DeliveryContext) -> Iterator[Finding]:
         )
         return
     if route is None:
-        verdict, observed, advice = received.judge_local(chain, context.sender_host.fqdn)
+        verdict, observed, advice, case = received.judge_local(chain, context.sender_host.fqdn)
         if plan.alone and verdict is Verdict.SKIP:
             verdict, advice = Verdict.WARN, _("fix that domain, or name one that works: --partner")
             observed = _("local only: {reason}, so neither MX nor port 25 was used").format(reason=plan.alone)
     else:
-        verdict, observed, advice = received.judge(chain, route)
+        verdict, observed, advice, case = received.judge(chain, route)
     if wrong and verdict in (Verdict.PASS, Verdict.SKIP):
         verdict, observed, advice = Verdict.WARN, wrong, _("see the recipient's filters (Sieve, spam)")
-    yield context.finding(verdict, observed, advice)
+        case = "junk"
+    yield context.finding(verdict, observed, advice, case=case)

@@ -38,6 +38,9 @@ from mailprov.probe.wanted import signing_keys
             "a host could not be asked for its keys; who publishes records need not have a login there"
         ),
     },
+    cases={
+        "testing": N_("the key is for tests (t=y)"),
+    },
     refs=("RFC 6376 section 3.6.1", "RFC 8301 section 3.2"),
     applies=lambda context: context.run.signing is not None and bool(_hosts(context)),
     unless=N_("only `mailprov dns check` asks hosts for their keys, those that mailprov has built"),
@@ -76,7 +79,7 @@ def dns_dkim(context: DomainContext) -> Iterator[Finding]:
         yield context.failed(form.format(hosts=", ".join(keyless), domain=context.domain.name), advice)
     elif tests:
         form = _("{names} says t=y: receivers may treat signed mail as if it were not")
-        yield context.warn(form.format(names=", ".join(tests)), _("publish it without t=y"))
+        yield context.warn(form.format(names=", ".join(tests)), _("publish it without t=y"), case="testing")
     else:
         yield context.passed(", ".join(right))
 

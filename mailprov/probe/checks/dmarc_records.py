@@ -37,6 +37,10 @@ from mailprov.probe.wanted import wanted_records
         "error": N_("no authoritative server answers"),
         "skip": N_("the inventory declares no DMARC record, and there is none"),
     },
+    cases={
+        "no-record": N_("there is no DMARC record"),
+        "policy-none": N_("the policy is none, which forbids nothing"),
+    },
     refs=("RFC 9989 section 4", "RFC 9990 section 4"),
 )
 def dns_dmarc(context: DomainContext) -> Iterator[Finding]:
@@ -50,11 +54,11 @@ def dns_dmarc(context: DomainContext) -> Iterator[Finding]:
     advice = publish(record)
     found = dmarc.records(answer)
     if not found and not wanted:
-        yield context.skip(_("the inventory declares no DMARC record, and there is none"))
+        yield context.skip(_("the inventory declares no DMARC record, and there is none"), case="no-record")
         return
     if not found and by_default:
         off = _("{publish}, or say `dmarc: off` in the inventory").format(publish=advice)
-        yield context.warn(_("no DMARC record"), off)
+        yield context.warn(_("no DMARC record"), off, case="no-record")
         return
     if len(found) != 1:
         if found:
@@ -62,10 +66,11 @@ def dns_dmarc(context: DomainContext) -> Iterator[Finding]:
             observed = several.format(count=len(found), records=" | ".join(found))
             yield context.failed(observed, publish_alone(record, "v=DMARC1"))
         else:
-            yield context.failed(_("no DMARC record"), advice)
+            yield context.failed(_("no DMARC record"), advice, case="no-record")
         return
     said, declared = dmarc.tags(found[0]), dmarc.tags(wanted)
     policy = dmarc.policy(found[0])
+    weak = "policy-none" if policy == "none" else ""
     if not policy:
         yield context.failed(_("{record} has no valid policy (p=)").format(record=found[0]), advice)
     elif wanted and not by_default and policy != declared["p"]:
@@ -81,15 +86,16 @@ def dns_dmarc(context: DomainContext) -> Iterator[Finding]:
                 record=found[0], address=rua.removeprefix("mailto:")
             ),
             advice,
+            case=weak,
         )
     elif doubts := dmarc.doubts(found[0]):
-        yield context.warn(f"{found[0]}: {'; '.join(doubts)}", advice)
+        yield context.warn(f"{found[0]}: {'; '.join(doubts)}", advice, case=weak)
     elif missing := _unasked(context, found[0]):
         form = _("reports to {domains} are not sent, as nothing there says that it takes them")
         observed = form.format(domains=", ".join(domain for domain, __ in missing))
-        yield context.warn(observed, publish(", ".join(record for __, record in missing)))
+        yield context.warn(observed, publish(", ".join(record for __, record in missing)), case=weak)
     else:
-        yield context.passed(found[0])
+        yield context.passed(found[0], case=weak)
 
 
 def _unasked(context: DomainContext, text: str) -> list[tuple[str, str]]:

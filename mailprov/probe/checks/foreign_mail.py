@@ -128,6 +128,10 @@ def _bad_target(context: DomainContext, target: str) -> str:
             "no authoritative server answers, or the record uses macros or ptr, which are not evaluated here"
         ),
     },
+    cases={
+        "no-record": N_("there is no SPF record"),
+        "neutral": N_("it says nothing of others"),
+    },
     refs=("RFC 7208 section 3.2", "RFC 7208 section 4.6.4"),
     unless=_DESCRIBED,
 )
@@ -135,7 +139,7 @@ def zone_spf(context: DomainContext) -> Iterator[Finding]:
     found = spf.records(_ask(context, context.name, "TXT"))
     if not found:
         advice = _('publish {name}. TXT "v=spf1 -all" if nobody sends in its name, else name who does')
-        yield context.failed(_("no SPF record"), advice.format(name=context.name))
+        yield context.failed(_("no SPF record"), advice.format(name=context.name), case="no-record")
         return
     if len(found) > 1:
         several = _("several SPF records ({count}): {records}")
@@ -157,7 +161,7 @@ def zone_spf(context: DomainContext) -> Iterator[Finding]:
         yield context.failed(form.format(record=record, address=address), _("end it in -all or ~all"))
     elif {"neutral", "none"} & set(results):
         form = _("{record} says nothing of others, so receivers may take their mail")
-        yield context.warn(form.format(record=record), _("end it in -all or ~all"))
+        yield context.warn(form.format(record=record), _("end it in -all or ~all"), case="neutral")
     elif len(record) > spf.USUAL_SIZE:
         form = _("it has {count} characters, and some receivers read no more than {limit}: {record}")
         observed = form.format(record=record, count=len(record), limit=spf.USUAL_SIZE)
@@ -192,6 +196,10 @@ def zone_spf(context: DomainContext) -> Iterator[Finding]:
         ),
         "skip": N_("no selector was named, and DNS has no list of them"),
     },
+    cases={
+        "no-record": N_("there is no key"),
+        "testing": N_("the key is for tests (t=y)"),
+    },
     refs=("RFC 6376 section 3.6", "RFC 8301 section 3.2"),
     unless=_DESCRIBED,
 )
@@ -201,6 +209,7 @@ def zone_dkim(context: DomainContext) -> Iterator[Finding]:
         yield context.warn(
             _("there is nothing below _domainkey.{name}: no DKIM key").format(name=context.name),
             _("sign the domain's mail, and publish the key; a domain that sends none needs no key"),
+            case="no-record",
         )
         return
     if not selectors:
@@ -212,7 +221,7 @@ def zone_dkim(context: DomainContext) -> Iterator[Finding]:
         )
         return
     control = context.follow(record_name(context.name, f"mailprov-{context.run.nonce}"), "TXT").values
-    wrong, tests, short = [], [], []
+    wrong, tests, short, missing = [], [], [], 0
     for selector in selectors:
         name = record_name(context.name, selector)
         texts = context.follow(name, "TXT").values
@@ -223,6 +232,7 @@ def zone_dkim(context: DomainContext) -> Iterator[Finding]:
         if len(texts) != 1:
             form = _("{name}: no record") if not texts else _("{name}: {count} records")
             wrong.append(form.format(name=name, count=len(texts)))
+            missing += not texts
         elif flaw := key_flaw(texts[0]):
             wrong.append(f"{name} {flaw}")
         elif "y" in tags(texts[0]).get("t", "").split(":"):
@@ -231,11 +241,13 @@ def zone_dkim(context: DomainContext) -> Iterator[Finding]:
             short.append(f"{name} {doubt}")
     if wrong:
         yield context.failed(
-            "; ".join(wrong), _("publish the key with which mail is signed, and nothing beside it")
+            "; ".join(wrong),
+            _("publish the key with which mail is signed, and nothing beside it"),
+            case="no-record" if missing == len(selectors) else "",
         )
     elif tests:
         form = _("{names} says t=y: receivers may treat signed mail as if it were not")
-        yield context.warn(form.format(names=", ".join(tests)), _("publish it without t=y"))
+        yield context.warn(form.format(names=", ".join(tests)), _("publish it without t=y"), case="testing")
     elif short:
         yield context.warn("; ".join(short), _("sign with a key of 2048 bits, at a selector of its own"))
     else:
@@ -262,6 +274,10 @@ def zone_dkim(context: DomainContext) -> Iterator[Finding]:
         "fail": N_("no DMARC record or several, or no valid policy: large receivers take less of its mail"),
         "error": _NO_ANSWER,
     },
+    cases={
+        "no-record": N_("there is no DMARC record"),
+        "policy-none": N_("the policy is none, which forbids nothing"),
+    },
     refs=("RFC 9989 section 4", "RFC 9990 section 4"),
     unless=_DESCRIBED,
 )
@@ -277,7 +293,9 @@ def zone_dmarc(context: DomainContext) -> Iterator[Finding]:
         form = _("several DMARC records ({count}): {records}") if found else _("no DMARC record")
         observed = form.format(count=len(found), records=" | ".join(found))
         yield context.failed(
-            observed, _('publish {name}. TXT "v=DMARC1; p=none", and nothing else').format(name=name)
+            observed,
+            _('publish {name}. TXT "v=DMARC1; p=none", and nothing else').format(name=name),
+            case="" if found else "no-record",
         )
         return
     record = found[0]
@@ -290,7 +308,9 @@ def zone_dmarc(context: DomainContext) -> Iterator[Finding]:
     elif strength == "none":
         form = _("{record} forbids nothing")
         yield context.warn(
-            form.format(record=shown), _("once its reports name nobody else of yours: p=quarantine")
+            form.format(record=shown),
+            _("once its reports name nobody else of yours: p=quarantine"),
+            case="policy-none",
         )
     elif doubts := dmarc.doubts(record):
         yield context.warn(f"{shown}: {'; '.join(doubts)}", _("change or remove these tags"))

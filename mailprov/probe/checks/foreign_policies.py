@@ -42,6 +42,9 @@ def _values(context: DomainContext, name: str, kind: str) -> tuple[str, ...]:
         "error": _NO_ANSWER,
         "skip": N_("there are none, so that every authority may issue certificates"),
     },
+    cases={
+        "no-record": N_("there is no CAA record"),
+    },
     refs=("RFC 8659",),
     unless=_DESCRIBED,
 )
@@ -62,7 +65,7 @@ def zone_caa(context: DomainContext) -> Iterator[Finding]:
     if found:
         yield context.passed("; ".join(f"{name}: {', '.join(values)}" for name, values in found.items()))
     else:
-        yield context.skip(_("no CAA record, so every authority may issue certificates"))
+        yield context.skip(_("no CAA record, so every authority may issue certificates"), case="no-record")
 
 
 def _certified(context: DomainContext, name: str) -> dict[str, tuple[str, ...]]:
@@ -93,6 +96,10 @@ def _certified(context: DomainContext, name: str) -> dict[str, tuple[str, ...]]:
         "error": _NO_ANSWER,
         "skip": N_("there are none"),
     },
+    cases={
+        "no-record": N_("no MX has a TLSA record"),
+        "no-dnssec": N_("the zone is not signed"),
+    },
     refs=("RFC 7672 section 3.1", "RFC 6698 section 2.1"),
     unless=_DESCRIBED,
 )
@@ -116,13 +123,15 @@ def zone_tlsa(context: DomainContext) -> Iterator[Finding]:
         if values and not _values(context, resolver.zone_of(target), "DNSKEY"):
             unsigned.append(target)
     if not found:
-        yield context.skip(_("no MX has TLSA records"))
+        yield context.skip(_("no MX has TLSA records"), case="no-record")
     elif wrong:
         yield context.failed("; ".join(wrong), _("publish them as `3 1 1` with the SHA-256 of the key"))
     elif unsigned:
         form = _("the zone of {names} is not signed, so no sender looks at its TLSA records")
         yield context.warn(
-            form.format(names=", ".join(unsigned)), _("have it signed (DNSSEC), or remove them")
+            form.format(names=", ".join(unsigned)),
+            _("have it signed (DNSSEC), or remove them"),
+            case="no-dnssec",
         )
     else:
         yield context.passed("; ".join(found))
@@ -140,6 +149,9 @@ def zone_tlsa(context: DomainContext) -> Iterator[Finding]:
         "error": _NO_ANSWER,
         "skip": N_("there is none"),
     },
+    cases={
+        "no-record": N_("there is no TLS-RPT record"),
+    },
     refs=("RFC 8460 section 3",),
     unless=_DESCRIBED,
 )
@@ -147,7 +159,7 @@ def zone_tls_rpt(context: DomainContext) -> Iterator[Finding]:
     name = f"_smtp._tls.{context.name}"
     found = [text for text in _values(context, name, "TXT") if text.startswith("v=TLSRPTv1")]
     if not found:
-        yield context.skip(_("no TLS-RPT record"))
+        yield context.skip(_("no TLS-RPT record"), case="no-record")
     elif len(found) > 1 or not re.search(
         r";\s*rua=\s*(mailto:[^@\s;]+@[^@\s;]+|https://[^\s;]+)", found[0], re.I
     ):

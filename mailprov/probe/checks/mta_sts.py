@@ -54,11 +54,14 @@ _SERVE = N_("serve the policy at {url}, as text/plain and without a redirect")
         "error": N_("no authoritative server answers, or the host with the policy is not reached from here"),
         "skip": N_("there is no record"),
     },
+    cases={
+        "no-record": N_("there is no MTA-STS record"),
+    },
     refs=("RFC 8461 section 3", "RFC 8461 section 4.1"),
     unless=N_("the domain is in an inventory; see the probes dns.*"),
 )
 def zone_mta_sts(context: DomainContext) -> Iterator[Finding]:
-    yield from look(context) or [context.skip(_("no MTA-STS record"))]
+    yield from look(context) or [context.skip(_("no MTA-STS record"), case="no-record")]
 
 
 def look(context: DomainContext, ca_file: Path | None = None) -> list[Finding]:

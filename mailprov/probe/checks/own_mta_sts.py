@@ -52,6 +52,10 @@ _APPLY = N_("run `mailprov apply`, which puts the policy there first and the rec
         "error": N_("no authoritative server answers, or the host with the policy is not reached from here"),
         "skip": N_("the inventory wants no policy, and there is none"),
     },
+    cases={
+        "no-record": N_("there is no policy"),
+        "mx-certificate": N_("senders do not trust the certificate of an MX"),
+    },
     refs=("RFC 8461 section 3", "RFC 8461 section 4"),
 )
 def dns_mta_sts(context: DomainContext) -> Iterator[Finding]:
@@ -70,7 +74,7 @@ def dns_mta_sts(context: DomainContext) -> Iterator[Finding]:
         if host is not None and not web.trusted(host) and domain.mta_sts is None:
             form = _("{name} has no policy as long as the certificate of {host} is self-signed")
             form = form.format(name=context.name, host=host.name)
-        yield from look(context, ca_file) or [context.skip(form)]
+        yield from look(context, ca_file) or [context.skip(form, case="no-record")]
         return
     found = mta_sts.records(context.follow(f"_mta-sts.{context.name}", "TXT").values)
     host = web.host_of(inventory, domain)
@@ -109,6 +113,7 @@ def dns_mta_sts(context: DomainContext) -> Iterator[Finding]:
                 reasons="; ".join(bad)
             ),
             _("get certificates from an authority that everybody knows, or write `mta_sts: off`"),
+            case="mx-certificate",
         )
         return
     observed = f"{found[0]}; mode: {policy.mode}, mx: {', '.join(policy.mx)}, max_age: {policy.max_age}"

@@ -53,6 +53,9 @@ def _read(context: DeliveryContext, number: int) -> bytes:
         "error": N_("not submitted or not arrived, no login, silence, or a dropped connection"),
         "skip": N_("the folder is not INBOX (POP shows no other)"),
     },
+    cases={
+        "mbox": N_("a > stands before lines that begin with `From `"),
+    },
     refs=("RFC 9051 section 6.4.5", "RFC 1939 section 5", "RFC 5321 section 4.5.2"),
     ports=READING,
     after="delivery.path",
@@ -103,7 +106,7 @@ def _compare(context: DeliveryContext, number: int, target: Target) -> Finding:
             "mailboxes of the format mbox do that; Maildir does not (Postfix: home_mailbox = Maildir/; Dovecot: "
             "mail_location or mail_driver and mail_path)"
         )
-        return context.finding(Verdict.WARN, what, advice, target=target)
+        return context.finding(Verdict.WARN, what, advice, target=target, case="mbox")
     if wrong := message.first_difference(message.body_of(context.sent), message.body_of(text)):
         advice = _(
             "see what on the way alters mail: a content filter, a disclaimer, or a host without 8BITMIME"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mailprov.i18n import N_, _
 from mailprov.model.findings import Finding, Verdict
@@ -47,6 +47,9 @@ _MOST = 16  # names of one address that are looked at
         "error": N_("no authoritative server of the address, or of its name, answers"),
         "skip": N_("the addresses are private and have no name: other mail servers do not see them"),
     },
+    cases={
+        "generic": N_("the name looks like one that a provider gives to every address"),
+    },
     refs=("RFC 1912 section 2.1", "RFC 8499 section 7", "RFC 8601 section 2.7.3"),
 )
 def dns_ptr(context: HostContext) -> Iterator[Finding]:
@@ -62,7 +65,7 @@ def dns_ptr(context: HostContext) -> Iterator[Finding]:
     if wrong:
         yield _told(context, Verdict.FAIL, wrong)
     elif doubts:
-        yield _told(context, Verdict.WARN, doubts)
+        yield _told(context, Verdict.WARN, doubts, _case(context, doubts))
     else:
         yield context.passed(", ".join(address for address, __ in seen))
 
@@ -73,18 +76,22 @@ def _needs_name(context: HostContext, address: str) -> bool:
     return known.is_global or context.run.inventory.dns.reverse_at(known.reverse_pointer)
 
 
-def _told(context: HostContext, verdict: Verdict, flaws: dict[str, str]) -> Finding:
+def _case(context: HostContext, addresses: Iterable[str]) -> str:
+    return "generic" if any(_generic(context.host.fqdn, each) for each in addresses) else ""
+
+
+def _told(context: HostContext, verdict: Verdict, flaws: dict[str, str], case: str = "") -> Finding:
     """What is in a zone of ours `apply` mends; of all else the owner of the address is asked."""
     dns, observed = context.run.inventory.dns, "; ".join(flaws.values())
     theirs = [one for one in flaws if not dns.reverse_at(ipaddress.ip_address(one).reverse_pointer)]
     if not theirs:
         form = _("see the records of {addresses}: only {name} may stand there")
         return context.finding(
-            verdict, observed, form.format(addresses=", ".join(flaws), name=context.host.fqdn)
+            verdict, observed, form.format(addresses=", ".join(flaws), name=context.host.fqdn), case=case
         )
     task = _("have the owner of the address {addresses} give it the name {name} (PTR), and no other")
     return context.for_others(
-        verdict, observed, task.format(addresses=", ".join(theirs), name=context.host.fqdn)
+        verdict, observed, task.format(addresses=", ".join(theirs), name=context.host.fqdn), case=case
     )
 
 

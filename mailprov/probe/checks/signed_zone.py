@@ -68,6 +68,10 @@ class _Look:
         "error": N_("no name server of the zone, or of the zone above, answers"),
         "skip": N_("it is a name for tests and private networks, for which no zone above can vouch"),
     },
+    cases={
+        "unsigned": N_("the zone is not signed"),
+        "not-vouched": N_("the zone above has no DS record"),
+    },
     refs=("RFC 4035 section 5", "RFC 9364", "RFC 6840"),
     by_name=True,
 )
@@ -99,6 +103,10 @@ def dns_dnssec(context: DomainContext) -> Iterator[Finding]:
         "fail": N_("validating resolvers refuse a zone, so that they deliver no mail to its MX"),
         "error": N_("no name server of a zone, or of the zone above, answers"),
         "skip": N_("the domain has no MX in another zone, or in one for tests and private networks alone"),
+    },
+    cases={
+        "unsigned": N_("a zone is not signed"),
+        "not-vouched": N_("a zone above has no DS record"),
     },
     refs=("RFC 7672 section 2.2.1", "RFC 4035 section 5"),
     by_name=True,
@@ -135,7 +143,8 @@ def dns_dnssec_mx(context: DomainContext) -> Iterator[Finding]:
     )
     context.transcript.lines += [line for each in found for line in each.evidence]
     advice = "; ".join(dict.fromkeys(each.advice for each in some if each.advice))
-    yield context.finding(worst, observed, advice, tasks=tuple(task for each in found for task in each.tasks))
+    tasks = tuple(task for each in found for task in each.tasks)
+    yield context.finding(worst, observed, advice, tasks=tasks, case=some[0].case)
 
 
 def _judged(
@@ -167,7 +176,8 @@ def _judged(
     if not keys:
         form = _("the zone {zone} is not signed")
         advice = _("ask the provider of the zone {zone} to sign it, and its registrar to enter the DS record")
-        return context.for_others(Verdict.WARN, form.format(zone=zone), unsigned or advice.format(zone=zone))
+        task = unsigned or advice.format(zone=zone)
+        return context.for_others(Verdict.WARN, form.format(zone=zone), task, case="unsigned")
     if above.private:
         return context.skip(_("every signature fits the zone's own keys; {why}").format(why=above.why))
     if dnssec.unusable(above.ds):
@@ -175,7 +185,8 @@ def _judged(
         advice = _("have the registrar of {zone} enter {records}")
         records = ", ".join(dnssec.ds_of(zone, keys))
         observed = form.format(zone=zone, above=above.zone)
-        return context.for_others(Verdict.WARN, observed, advice.format(zone=zone, records=records))
+        task = advice.format(zone=zone, records=records)
+        return context.for_others(Verdict.WARN, observed, task, case="not-vouched")
     if left < min(_SOON, first.lifetime / _PART):
         form = _("a signature at {server} ends in {hours} hours, and nobody renewed it in time")
         return context.warn(

@@ -122,6 +122,17 @@ def remaining_fraction(leaf: Leaf, now: datetime.datetime) -> float:
     return (leaf.not_after - now).total_seconds() / lifetime if lifetime > 0 else -1.0
 
 
+# OpenSSL's numbers (X509_V_ERR_…): the chain is as it should be, and nobody knows who began it.
+_SELF_SIGNED_LEAF, _UNKNOWN_ISSUERS = 18, (19, 20, 21)
+
+
+def case_of(error: ssl.SSLCertVerificationError) -> str:
+    """`self-signed`, `unknown-issuer`, or nothing: then more is wrong than that nobody knows the authority."""
+    if error.verify_code == _SELF_SIGNED_LEAF:
+        return "self-signed"
+    return "unknown-issuer" if error.verify_code in _UNKNOWN_ISSUERS else ""
+
+
 def why_untrusted(error: ssl.SSLCertVerificationError) -> str:
     """OpenSSL's reason in its own words, such as `certificate has expired`."""
     return error.verify_message or str(error)

@@ -94,8 +94,12 @@ class Route:
     mx: tuple[str, ...]  # the recipient domain's MX targets
 
 
-def judge(chain: list[Hop], route: Route) -> tuple[Verdict, str, str]:
-    """(verdict, observed, advice): whether the chain proves submission → MX → the other host, over TLS all
+# verdict, observed, advice, case
+Judgement = tuple[Verdict, str, str, str]
+
+
+def judge(chain: list[Hop], route: Route) -> Judgement:
+    """Whether the chain proves submission → MX → the other host, over TLS all
     the way.
     """
     at = _submissions(chain, route.submission)
@@ -115,6 +119,7 @@ def judge(chain: list[Hop], route: Route) -> tuple[Verdict, str, str]:
                 hosts=", ".join(route.mx), fields=_shown(chain)
             ),
             _("see that the MX record's target is the name the server gives itself (myhostname)"),
+            "",
         )
     ours = [hop for hop in transfers if hop.from_name == route.submission or hop.from_address in addresses]
     if not ours:
@@ -124,6 +129,7 @@ def judge(chain: list[Hop], route: Route) -> tuple[Verdict, str, str]:
                 host=route.submission, field=transfers[-1]
             ),
             _("see relayhost and transport_maps on the sender's host"),
+            "by-relay",
         )
     hop = ours[-1]
     if hop.protocol not in _SECURE:
@@ -134,12 +140,14 @@ def judge(chain: list[Hop], route: Route) -> tuple[Verdict, str, str]:
                 command="postconf -e 'smtp_tls_security_level = may'",
                 other_command="postconf -e 'smtpd_tls_security_level = may'",
             ),
+            "",
         )
     if hop.from_name != route.submission:
         return (
             Verdict.WARN,
             _("the sender's host gives another name in EHLO: {field}").format(field=hop),
             f"postconf -e 'smtp_helo_name = {route.submission}'",
+            "other-name",
         )
     if hop.from_address not in addresses:
         return (
@@ -148,11 +156,12 @@ def judge(chain: list[Hop], route: Route) -> tuple[Verdict, str, str]:
                 addresses=", ".join(route.addresses), field=hop
             ),
             _("publish that address too, or bind Postfix to the published one (smtp_bind_address)"),
+            "other-address",
         )
-    return Verdict.PASS, _("{field}, then {next_field}").format(field=chain[at[-1]], next_field=hop), ""
+    return Verdict.PASS, _("{field}, then {next_field}").format(field=chain[at[-1]], next_field=hop), "", ""
 
 
-def judge_local(chain: list[Hop], host: str) -> tuple[Verdict, str, str]:
+def judge_local(chain: list[Hop], host: str) -> Judgement:
     """As `judge`, of a message between users of one host: only its submission can be proved, which is not the claim.
 
     No warning: with one host there is nothing that anybody could change about it. What a message from outside needs
@@ -165,14 +174,14 @@ def judge_local(chain: list[Hop], host: str) -> tuple[Verdict, str, str]:
         "local only: sender and recipient are on one host, so neither MX nor port 25 was used; submitted with "
         "login over TLS, and arrived"
     )
-    return Verdict.SKIP, observed, ""
+    return Verdict.SKIP, observed, "", ""
 
 
 def judge_within(chain: list[Hop], host: str, own: Collection[str]) -> tuple[Verdict, str, str]:
     """As `judge`, of a message between accounts of one domain, whose hosts are `own`: no other has seen it."""
     at = _submissions(chain, host)
     if not at:
-        return _not_submitted(chain, host)
+        return _not_submitted(chain, host)[:3]
     names = {*own, "localhost", ""}
     strangers = [hop for hop in chain[: at[-1]] if hop.by not in names or hop.from_name not in names]
     if strangers:
@@ -190,13 +199,14 @@ def _submissions(chain: list[Hop], host: str) -> list[int]:
     return [i for i, hop in enumerate(chain) if hop.by == host and hop.protocol in _SUBMITTED]
 
 
-def _not_submitted(chain: list[Hop], host: str) -> tuple[Verdict, str, str]:
+def _not_submitted(chain: list[Hop], host: str) -> Judgement:
     clear = [hop for hop in chain if hop.by == host and hop.protocol in _SUBMITTED_IN_CLEAR]
     if clear:
         return (
             Verdict.FAIL,
             _("submitted without TLS: {field}").format(field=clear[0]),
             "postconf -e 'smtpd_tls_auth_only = yes'",
+            "",
         )
     return (
         Verdict.FAIL,
@@ -206,6 +216,7 @@ def _not_submitted(chain: list[Hop], host: str) -> tuple[Verdict, str, str]:
         _("{command}, and see that nothing removes Received fields").format(
             command=f"postconf -e 'myhostname = {host}'"
         ),
+        "",
     )
 
 

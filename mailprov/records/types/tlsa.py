@@ -62,7 +62,12 @@ class Tlsa(RecordType):
 
 def concerns(host: Host, inventory: Inventory) -> bool:
     """Whether senders look for TLSA records of this host, and it is to have some."""
-    return host.tls.tlsa and any(
+    return host.tls.tlsa and exchanges(host, inventory)
+
+
+def exchanges(host: Host, inventory: Inventory) -> bool:
+    """Whether it is an MX."""
+    return any(
         each.ours and each.host == host.name for domain in inventory.domains for each in domain.exchangers
     )
 

@@ -15,7 +15,7 @@ from mailprov.components.templates import folders
 from mailprov.inventory.places import places
 from mailprov.model.answers import Found
 from mailprov.model.events import Error, Event, InventoryProblem, Notice, RunEnded
-from mailprov.model.findings import Finding, Target, Verdict
+from mailprov.model.findings import Finding, Remedy, Target, Verdict
 from mailprov.report import markdown, sarif
 from mailprov.report.fanout import fan_out
 from mailprov.report.report_files import KINDS
@@ -275,7 +275,13 @@ def hostile_run(text: str) -> tuple[Event, ...]:
     evil: Finding = filled(Finding, text)
     more = [
         dataclasses.replace(
-            evil, id="tls.chain", verdict=verdict, accepted="fail", target=Target(text, text, 25, text, text)
+            evil,
+            id="tls.chain",
+            verdict=verdict,
+            accepted="fail",
+            by_default="fail",
+            remedies=(Remedy("record", text, text),),
+            target=Target(text, text, 25, text, text),
         )
         for verdict in Verdict
     ]
