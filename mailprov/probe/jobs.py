@@ -17,19 +17,20 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 
-from mailprov.i18n import N_, _, ngettext
+from mailprov.i18n import N_, _
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Domain, Host
 from mailprov.model.ports import PORTS, Port
 from mailprov.model.values import dataclass
 from mailprov.probe import bans as held
 from mailprov.probe import optional_ports
-from mailprov.probe.accounts import chosen, known, names, untried
 from mailprov.probe.addresses import AddressContext
 from mailprov.probe.context import Context, DomainContext, HostContext, PortContext, Run
 from mailprov.probe.deliveries import DeliveryContext, DeliveryPlan, Partner, PartnerContext
 from mailprov.probe.expected_mail import KINDS
 from mailprov.probe.guarding import guarded, guarded_together
+from mailprov.probe.left_out import left_out
+from mailprov.probe.letter_jobs import look_at_letters
 from mailprov.probe.registry import PROBED, Phase, Probe, Scope, reachability
 from mailprov.probe.selection import selects
 from mailprov.probe.targets import has_route, subjects
@@ -113,7 +114,7 @@ class Jobs:
             yield from (queue[turn] for queue in jobs if turn < len(queue))
         for probe in self._selected(Scope.PORT_ACCOUNTS, Phase.LOOK):
             if not {port.number for port in self._ports}.isdisjoint(probe.entry.ports):
-                yield from (self._left_out(probe, domain) for domain in domains)
+                yield from (Job(partial(left_out, self._run, probe, domain)) for domain in domains)
         for probe in self._selected(Scope.HOST, Phase.LOOK):
             for host in hosts:
                 context = HostContext(self._run, probe.entry, self._seconds(probe), host=host)
@@ -129,34 +130,6 @@ class Jobs:
                     )
                     if probe.applies(domain_context):
                         yield Job(partial(guarded, probe, domain_context))
-
-    def _left_out(self, probe: Probe, domain: Domain) -> Job:
-        """Which accounts of a domain do not log in, and why; nothing where all do, or where each port tells it."""
-
-        def work() -> Iterator[Finding]:
-            context = DomainContext(self._run, probe.entry, 1.0, domain=domain, name=domain.name)
-            able = known(domain)
-            trying = chosen(domain, self._run.ident, self._run.accounts)
-            if len(trying) < len(able):
-                yield context.skip(
-                    ngettext(
-                        "{count} of {all} accounts of {domain} logs in: {names}, chosen by run {run}; --accounts all "
-                        "tries all",
-                        "{count} of {all} accounts of {domain} log in: {names}, chosen by run {run}; --accounts all "
-                        "tries all",
-                        len(trying),
-                    ).format(
-                        count=len(trying),
-                        all=len(able),
-                        domain=domain.name,
-                        names=names(trying),
-                        run=self._run.ident,
-                    )
-                )
-            if able:
-                yield from map(context.skip, untried(domain))
-
-        return Job(work)
 
     def in_clear(self, hosts: list[Host], domains: list[Domain]) -> Iterator[Job]:
         """Passwords of nobody, without TLS: a right server does not look at them."""
@@ -188,7 +161,10 @@ class Jobs:
                     if contexts:
                         key, run = contexts[0].target, partial(guarded_together, probe, contexts)
                         turns = self._run.turns
-                        yield Job(turns.opening(key, run), beside=partial(turns.begins, key))
+                        if probe.after:
+                            yield Job(turns.opening(key, run), beside=partial(turns.begins, key))
+                        else:
+                            yield Job(run)
 
     def _selected(self, scope: Scope, phase: Phase) -> Iterator[Probe]:
         for probe in self._probes:
@@ -319,7 +295,7 @@ class Jobs:
     @property
     def delivers(self) -> bool:
         """Whether any probe of delivery is wanted."""
-        scopes = (Scope.PARTNER, Scope.DELIVERY, Scope.ADDRESSES)
+        scopes = (Scope.PARTNER, Scope.DELIVERY, Scope.ADDRESSES, Scope.LETTERS)
         return any(probe.scope in scopes and self.wanted(probe.entry.id) for probe in self._probes)
 
     @property
@@ -390,6 +366,11 @@ class Jobs:
                 yield from guarded(probe, context)
 
         return Job(work, (self._deliveries,))
+
+    def letters(self, partner: Partner) -> Job:
+        """A few messages to one account of the domain."""
+        probes = list(self._selected(Scope.LETTERS, Phase.LOOK))
+        return Job(partial(look_at_letters, self._run, probes, partner), (self._deliveries,))
 
 
 _MISSED = N_(

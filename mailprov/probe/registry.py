@@ -64,6 +64,7 @@ class Scope(Enum):
     PARTNER = "partner"  # a domain that is to send and get mail
     DELIVERY = "delivery"  # a pair of domains
     ADDRESSES = "addresses"  # the addresses of a domain
+    LETTERS = "letters"  # a few messages to one account of a domain
 
 
 class Phase(Enum):
@@ -112,6 +113,7 @@ _FAMILIES = (
     "smuggle",
     "unknown",
     "spoof",
+    "stranger",
     "delivery",
     "address",
     "dsn",

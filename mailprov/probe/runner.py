@@ -236,7 +236,8 @@ def _deliveries(
                 break
             look([other])
     plans = plan_deliveries(inventory, selected, known, named)
-    addressed = [jobs.addresses(known[domain.name]) for domain in selected if domain.name in known]
+    apart = [known[domain.name] for domain in selected if domain.name in known]
+    addressed = [job(partner) for job in (jobs.addresses, jobs.letters) for partner in apart]
     runner.work_off([*addressed, *(jobs.delivery(plan) for plan in plans)])
 
 

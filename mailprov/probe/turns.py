@@ -3,6 +3,7 @@
     Turns()
     .begins(key), .begun(key), .all_begun()    wrong passwords run beside the others, which wait until it has shown
                                                whether they would be kept waiting; .beside(key): whether they do
+    .restless(key), .wait_quiet(host)          whoever logs in there has to wait: other wrong passwords come after these
     .controls(host), .controlled(host)         one more probe of right passwords on it is to end; it has ended
     .opening(key, run), .controlling(host, run)    a job that tells so at its end
     .wait_controlled(host)                     until all of those have
@@ -16,7 +17,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
-from mailprov.model.findings import Finding
+from mailprov.model.findings import Finding, Target
 
 Run = Callable[[], Iterator[Finding]]
 
@@ -27,23 +28,35 @@ class Turns:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: dict[str, int] = {}
-        self._begun: dict[object, threading.Event] = {}
+        self._begun: dict[Target, threading.Event] = {}
+        self._ended: dict[Target, threading.Event] = {}
+        self._restless: set[Target] = set()
         self._controlled: dict[str, threading.Event] = {}
         self._finished = threading.Event()
 
-    def begins(self, key: object) -> None:
-        self._begun[key] = threading.Event()
+    def begins(self, key: Target) -> None:
+        self._begun[key], self._ended[key] = threading.Event(), threading.Event()
 
-    def beside(self, key: object) -> bool:
+    def beside(self, key: Target) -> bool:
         return key in self._begun
 
-    def begun(self, key: object) -> None:
+    def begun(self, key: Target) -> None:
         if key in self._begun:
             self._begun[key].set()
 
     def all_begun(self) -> None:
         for event in self._begun.values():
             event.wait()
+
+    def restless(self, key: Target) -> None:
+        """Before `begun`."""
+        self._restless.add(key)
+
+    def wait_quiet(self, host: str) -> None:
+        for key in [each for each in self._begun if each.host == host]:
+            self._begun[key].wait()
+            if key in self._restless:
+                self._ended[key].wait()
 
     def controls(self, host: str) -> None:
         with self._lock:
@@ -60,7 +73,7 @@ class Turns:
         if (controlled := self._controlled.get(host)) is not None:
             controlled.wait()
 
-    def opening(self, key: object, run: Run) -> Run:
+    def opening(self, key: Target, run: Run) -> Run:
         """`run`, which begins by showing that; at its end it has in any case."""
 
         def opened() -> Iterator[Finding]:
@@ -68,6 +81,8 @@ class Turns:
                 yield from run()
             finally:
                 self.begun(key)
+                if key in self._ended:
+                    self._ended[key].set()
 
         return opened
 

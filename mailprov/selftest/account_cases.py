@@ -43,6 +43,10 @@ def give(lab: ScriptedLab, **zoe: object) -> None:
 # faults, state, (probe, port, verdict, words)
 STATES: dict[str, tuple[State, list[tuple[str, int, Verdict, str]]]] = {
     "lets-shut-in": (State.NO_LOGIN, [("state.login", port, FAIL, "zoe@alpha.test") for port in LOGIN_PORTS]),
+    "nobody-gets-in": (
+        State.NO_LOGIN,
+        [("state.login", port, ERROR, "ana@alpha.test is refused as well") for port in (143, 465)],
+    ),
     "takes-for-deaf": (State.NO_RECEIVE, [("state.mail", 25, FAIL, "zoe@alpha.test: 250")]),
     "deaf-450-4.2.1": (State.NO_RECEIVE, [("state.mail", 25, ERROR, "temporarily")]),
     "deaf-550-5.1.1": (State.NO_RECEIVE, [("state.mail", 25, WARN, "550 5.1.1")]),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from mailprov.model.values import dataclass
@@ -26,6 +26,7 @@ KINDS = (
     "unknown-ca",
     "self-signed",
     "self-signed-again",
+    "rsa-1024",
 )
 DAY = datetime.timedelta(days=1)
 
@@ -37,7 +38,7 @@ def _name(text: str) -> x509.Name:
 @dataclass
 class Pair:
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 def make(
@@ -47,10 +48,16 @@ def make(
     before: float = -10,
     after: float = 80,
     authority: bool = False,
+    weak: bool = False,
 ) -> Pair:
-    """A certificate valid from `before` to `after` days from now; self-signed without an issuer."""
+    """A certificate valid from `before` to `after` days from now; self-signed without an issuer. `weak`: with
+    a key that is too short.
+    """
     now = datetime.datetime.now(datetime.timezone.utc)
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
     key = ec.generate_private_key(ec.SECP256R1())
+    if weak:
+        key = rsa.generate_private_key(65537, 1024)  # noqa: S505
     subject = _name(names[0])
     builder = (
         x509.CertificateBuilder()
@@ -98,7 +105,7 @@ class Authority:
             "nearly-over": (-88, 2),
             "early": (1, 90),
         }.get(kind, (-10, 80))
-        pair = make(names, issuer, before=before, after=after)
+        pair = make(names, issuer, before=before, after=after, weak=kind == "rsa-1024")
         path = self.folder / f"{fqdn}-{kind}.pem"
         path.write_bytes(
             pair.key.private_bytes(
@@ -107,5 +114,6 @@ class Authority:
             + pair.certificate.public_bytes(serialization.Encoding.PEM)
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")  # OpenSSL shows no weak certificate otherwise
         context.load_cert_chain(path)
         return context

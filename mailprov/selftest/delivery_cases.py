@@ -39,7 +39,10 @@ DELIVERIES = {
     "clear-submission": [("delivery.path", 465, FAIL, "submitted without TLS")],
     "other-relay": [("delivery.path", 587, FAIL, "the MX did not get it from mx1.alpha.test")],
     "other-helo": [("delivery.path", 587, WARN, "gives another name in EHLO")],
-    "other-address": [("delivery.path", 587, WARN, "10.9.9.9")],
+    "other-address": [
+        ("delivery.path", 587, WARN, "10.9.9.9"),
+        ("delivery.results", 587, FAIL, "but SPF of alpha.test for 10.9.9.9, where it came from, is fail"),
+    ],
     "loses-mail": [
         ("delivery.path", 587, FAIL, "not in the mailbox within"),
         ("delivery.fetch", 993, ERROR, "nothing to fetch"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mailprov.model.ports import TlsStart
-from mailprov.selftest.session import Session
+from mailprov.selftest.session import Gone, Session
 
 
 class Imap(Session):
@@ -33,13 +33,21 @@ class Imap(Session):
     def _capability(self, tag: str, rest: str) -> None:
         words = ["IMAP4rev1"] if "no-imap4" not in self.faults else []
         words += [] if "no-uidplus" in self.faults else ["UIDPLUS"]
+        words += ["IDLE", "SPECIAL-USE", "NAMESPACE", *([] if "no-move" in self.faults else ["MOVE"])]
         if self.port.tls is TlsStart.UPGRADE and (not self.tls or "starttls-twice" in self.faults):
             words += [] if "no-starttls" in self.faults else ["STARTTLS"]
         if self.tls or "clear-auth" in self.faults:
-            words.append("AUTH=PLAIN")
+            words += [f"AUTH={name}" for name in f"PLAIN{self.more_mechanisms}".split()]
         else:
             words.append("LOGINDISABLED")
         self.send("* CAPABILITY " + " ".join(words), f"{tag} OK done")
+
+    def _noop(self, tag: str, rest: str) -> None:
+        self.send(f"{tag} OK done")
+
+    def _logout(self, tag: str, rest: str) -> None:
+        self.send("* BYE", f"{tag} OK done")
+        raise Gone
 
     def _starttls(self, tag: str, rest: str) -> None:
         if "starttls-refused" in self.faults:
@@ -77,7 +85,19 @@ class Imap(Session):
         else:
             self.send(f"* {len(self.box())} EXISTS", f"{tag} OK selected")
 
+    def _idle(self, tag: str, rest: str) -> None:
+        if "no-idle" in self.faults:
+            self.send(f"{tag} BAD no")
+            return
+        self.send("+ idling")
+        self.line()
+        self.send(f"{tag} OK done")
+
     def _list(self, tag: str, rest: str) -> None:
+        if rest.startswith("(SPECIAL-USE)"):
+            uses = ["Drafts", "Sent", "Trash", *([] if "no-junk-folder" in self.faults else ["Junk"])]
+            self.send(*(f'* LIST (\\HasNoChildren \\{use}) "/" {use}' for use in uses), f"{tag} OK done")
+            return
         self.send('* LIST (\\HasNoChildren) "/" INBOX', '* LIST (\\Junk) "/" "Junk Mail"', f"{tag} OK done")
 
     def _uidsearch(self, tag: str, rest: str) -> None:
@@ -135,11 +155,15 @@ class Pop(Session):
         if self.port.tls is TlsStart.UPGRADE and (not self.tls or "starttls-twice" in self.faults):
             words += [] if "no-starttls" in self.faults else ["STLS"]
         if self.tls or "clear-auth" in self.faults:
-            words += ["USER", "SASL PLAIN"]
+            words += ["USER", f"SASL PLAIN{self.more_mechanisms}"]
         else:
             words += ["USER"] if "lists-user" in self.faults else []
             words.append("SASL")
         self.send("+OK", *words, ".")
+
+    def _quit(self, rest: str) -> None:
+        self.send("+OK bye")
+        raise Gone
 
     def _stls(self, rest: str) -> None:
         if "starttls-refused" in self.faults:

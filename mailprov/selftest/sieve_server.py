@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 
-from mailprov.selftest.session import Session
+from mailprov.selftest.session import Gone, Session
 
 
 class Sieve(Session):
@@ -16,7 +16,7 @@ class Sieve(Session):
         # As a literal, which a client must be able to read, too.
         self.send('"IMPLEMENTATION" {8}', "Scripted", '"SIEVE" "fileinto reject"')
         if (self.tls and "no-auth" not in self.faults) or "clear-auth" in self.faults:
-            self.send('"SASL" "PLAIN"')
+            self.send(f'"SASL" "PLAIN{self.more_mechanisms}"')
         else:
             self.send('"SASL" ""')
         if (not self.tls and "no-starttls" not in self.faults) or (
@@ -31,6 +31,13 @@ class Sieve(Session):
 
     def _unknown(self, rest: str) -> None:
         self.send('NO "no"')
+
+    def _noop(self, rest: str) -> None:
+        self.send(f'OK (TAG {rest}) "done"' if rest else 'OK "done"')
+
+    def _logout(self, rest: str) -> None:
+        self.send('OK "bye"')
+        raise Gone
 
     def _starttls(self, rest: str) -> None:
         if "starttls-refused" in self.faults:

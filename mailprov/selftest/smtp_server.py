@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from mailprov.model.ports import TlsStart
+from mailprov.selftest.completion import completed
 from mailprov.selftest.delivery_reports import about
 from mailprov.selftest.session import Gone, Session
 from mailprov.selftest.signer import SIGNED, sign
@@ -20,6 +21,8 @@ class Smtp(Session):
     recipients: Sequence[str] = ()
     envelope = ""
     notified: Sequence[str] = ()  # recipients whose sender wants to be told that it arrived
+    trusted = False  # it takes us for somebody of its own network
+    hello = False
 
     def greet(self) -> None:
         if self._dies and (self.address, self.port.number) in self.world.dead:
@@ -52,7 +55,17 @@ class Smtp(Session):
         verb, _, rest = line.partition(" ")
         verb = verb.upper()
         if verb == "EHLO":
+            self.hello = True
             self.send(*self._hello())
+        elif verb == "PROXY" and "obeys-proxy" in self.faults:
+            self.trusted = True
+        elif verb in {"XCLIENT", "XFORWARD"} and f"obeys-{verb.lower()}" in self.faults:
+            self.trusted = self.trusted or verb == "XCLIENT"
+            self.send("220 mx ESMTP" if verb == "XCLIENT" else "250 2.0.0 Ok")
+        elif verb in {"XCLIENT", "XFORWARD"} and "xclient-4xx" in self.faults:
+            self.send("421 4.3.0 not now")
+        elif verb == "NOOP":
+            self.send("250 2.0.0 Ok")
         elif verb == "STARTTLS":
             self._upgrade()
         elif verb == "AUTH":
@@ -97,7 +110,7 @@ class Smtp(Session):
         if may_tls and (not self.tls or "starttls-twice" in self.faults):
             words.append("STARTTLS")
         if self.port.login and "no-auth" not in self.faults and (self.tls or "clear-auth" in self.faults):
-            words.append("AUTH PLAIN LOGIN")
+            words.append(f"AUTH PLAIN LOGIN{self.more_mechanisms}")
         if self.port.number == 25 and self.tls and "auth-on-25" in self.faults:
             words.append("AUTH PLAIN")
         if "xclient" in self.faults:
@@ -155,8 +168,12 @@ class Smtp(Session):
         self.sender = re.search(r"<(.*?)>", rest)[1]  # type: ignore[index]
         self.envelope = found[1] if (found := re.search(r" ENVID=(\S+)", rest)) else ""
         size = int(found[1]) if (found := re.search(r" SIZE=(\d+)", rest)) else 0
-        if "sender-4xx" in self.faults:
+        if not self.hello and "needs-no-helo" not in self.faults:
+            self.send("503 5.5.1 Error: send HELO/EHLO first")
+        elif "sender-4xx" in self.faults:
             self.send("450 4.1.8 try again")
+        elif not self.sender and "no-null-sender" in self.faults:
+            self.send("550 5.7.1 Sender address rejected: empty sender")
         elif size and ("size-full" in self.faults or ("size-4xx" in self.faults and size > self._largest)):
             self.send("452 4.3.1 Insufficient system storage")
         elif size and "size-refused" in self.faults:
@@ -177,11 +194,19 @@ class Smtp(Session):
             self.notified = [*self.notified, address]
         domain = address.rpartition("@")[2]
         here = DOMAINS.get(domain) == self.address
-        if self.port.login and not self.user and "open-relay" not in self.faults:
+        role = address.partition("@")[0] if domain in {"", *DOMAINS} or "@" not in address else ""
+        if self.port.login and not self.user and "open-relay" not in self.faults and not self.trusted:
             self.send("554 5.7.1 Client host rejected: Access denied")
         elif "rcpt-4xx" in self.faults and (address.startswith("nobody-") or "all-4xx" in self.faults):
             self.send("450 4.7.1 come back later")
-        elif self.user and self.sender != self.user and "spoof" not in self.faults:
+        elif (
+            self.user
+            and self.sender != self.user
+            and not (
+                "spoof" in self.faults
+                or ("spoof-foreign" in self.faults and self.sender.endswith("@example.invalid"))
+            )
+        ):
             if "spoof-4xx" in self.faults:
                 self.send("450 4.7.1 Sender address rejected")
             elif "spoof-other" in self.faults:
@@ -195,6 +220,13 @@ class Smtp(Session):
             self.send(f"{code} <{address}>: Recipient address rejected: mailbox disabled")
         elif "refuses-all" in self.faults:
             self.send("554 5.7.1 Service unavailable; client host blocked")
+        elif role in {"postmaster", "abuse"} and (here or "@" not in address) and not self.user:
+            gone = {"no-postmaster": "postmaster@", "no-abuse": "abuse@", "no-bare-postmaster": "postmaster"}
+            refused = [each for word, each in gone.items() if word in self.faults]
+            if any(address == each or (each.endswith("@") and address.startswith(each)) for each in refused):
+                self.send(f"550 5.1.1 <{address}>: Recipient address rejected")
+            else:
+                self.send("250 2.1.5 Ok")
         elif "address-4xx" in self.faults and self.user and address not in PASSWORDS:
             self.send("451 4.3.0 <x>: Temporary lookup failure")
         elif here and (self.world.ends(address, self.faults) or "catch-all" in self.faults):
@@ -203,11 +235,14 @@ class Smtp(Session):
             code = "550 5.7.0" if "odd-code" in self.faults else "550 5.1.1"
             self.send(f"{code} <{address}>: Recipient address rejected")
         elif (
-            (self.user and "@" in address)
+            (self.user and "@" in address and not {"no-relay-for-users", "no-such-domain"} & self.faults)
+            or self.trusted
             or "open-relay" in self.faults
             or ("percent-hack" in self.faults and "%" in address)
         ):
             self._take(address)
+        elif self.user and "no-such-domain" in self.faults:
+            self.send(f"450 4.1.2 <{address}>: Recipient address rejected: Domain not found")
         elif "defers-relay" in self.faults:
             self.send("454 4.7.1 Relay access denied")
         else:
@@ -234,6 +269,11 @@ class Smtp(Session):
         if "data-4xx" in self.faults:
             self.send("451 4.3.0 queue file write error")
             return
+        if refusal := self._refusal(text):
+            self.send(refusal)
+            return
+        if self.user and "adds-no-header" not in self.faults:
+            text = completed(text)
         if self.user and "bcc-visible" not in self.faults:
             text = re.sub(rb"(?mi)^Bcc: [^\r]*\r\n", b"", text, count=1)
         if "attachment-altered" in self.faults:
@@ -259,6 +299,21 @@ class Smtp(Session):
             with self.world.lock:
                 self.world.boxes[self.sender] += [report] * (2 if "reports-twice" in self.faults else 1)
 
+    def _refusal(self, text: bytes) -> str:
+        """What a filter says to spam and forgeries."""
+        author = re.search(rb"(?m)^From: <([^>]*)>", text)
+        name = author[1].decode() if author else ""
+        if b"GTUBE-STANDARD" in text and "spam-4xx" in self.faults:
+            return "451 4.7.1 later"
+        if b"GTUBE-STANDARD" in text and "spam-to-inbox" not in self.faults:
+            return "554 5.7.1 Gtube pattern"
+        own = DOMAINS.get(name.rpartition("@")[2]) == self.address
+        if own and not self.user and "forgeries-to-inbox" not in self.faults:
+            return "550 5.7.1 forged"
+        if self.user and own and name != self.user and not {"from-of-others", "spoof"} & self.faults:
+            return f"550 5.7.1 From: <{name}> is not an address of the user"
+        return ""
+
     def _hand_on(self) -> None:
         """The server behind this one obeys what follows: nobody here is answered, and it takes its time."""
         while self._raw_line().strip() != b"DATA":
@@ -274,13 +329,13 @@ class Smtp(Session):
         found = re.search(rb"^From: <[^@]+@([^>]+)>", text, re.MULTILINE)
         domain = found[1].decode() if found else ""
         faults = self.faults
-        if domain and "unsigned" not in faults:
+        if domain and "unsigned" not in faults and re.search(rb"(?m)^Date:", text):
             signed = ("from", "to") if "signs-little" in faults else SIGNED
             text = sign(text, domain, other_key="signs-with-other-key" in faults, signed=signed)
         if "keeps-forgery" not in faults:
             text = re.sub(rb"Authentication-Results: [^\r]*\r\n", b"", text)
         spf = "softfail" if "spf-fails" in faults else "pass"
-        dmarc = "none" if "no-dmarc" in faults else "pass"
+        dmarc = "none" if "no-dmarc" in faults else "pass" if self.user else "fail"
         results = f"{there}; dkim=pass (a; b) header.d={domain};\r\n\tspf={spf} smtp.mailfrom={domain}; dmarc={dmarc}"
         return text if "unchecked" in faults else f"Authentication-Results: {results}\r\n".encode() + text
 
@@ -309,6 +364,7 @@ class Smtp(Session):
             if "other-relay" in self.faults
             else f"{helo} ({helo} [{source}])"
         )
+        device = f"[{self.sock.getpeername()[0]}]" if "shows-device" in self.faults else "[127.0.0.9]"
         received = [f"from {there} by {there} with LMTP id x; date"]
         if there != self.fqdn and "missing-hop" not in self.faults:
             comment = "(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits))"
@@ -320,8 +376,7 @@ class Smtp(Session):
             if "roundabout" in self.faults:
                 received.append(f"from {self.fqdn} by relay.elsewhere.test with ESMTPS id v; date")
             received.append(
-                f"from [127.0.0.9] (unknown [127.0.0.9])\r\n\tby {self.fqdn} (Postfix) with {login} id z; "
-                "date"
+                f"from {device} (unknown {device})\r\n\tby {self.fqdn} (Postfix) with {login} id z; date"
             )
         text = self._trusted(there, text)
         if "alters-body" in self.faults:

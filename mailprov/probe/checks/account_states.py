@@ -17,7 +17,7 @@ from mailprov.model.findings import Finding
 from mailprov.model.inventory import Domain
 from mailprov.model.ports import Port, Protocol
 from mailprov.model.states import AppPassword
-from mailprov.probe.accounts import USED_FOR, has_password, logs_in, names, receives
+from mailprov.probe.accounts import USED_FOR, has_password, lacking, logs_in, names, receives, usable
 from mailprov.probe.checks.relay import outside_sender
 from mailprov.probe.clients.smtp import Reply
 from mailprov.probe.context import PortContext
@@ -60,12 +60,18 @@ def _drawn(name: str, context: PortContext) -> bytes:
     steps=(
         N_("Connect with TLS and verify the certificate."),
         N_("Log in with the right password, as one such account of each domain, which the run chooses."),
+        N_("As a control, log in as an account of the domain that may: must be let in."),
     ),
     verdicts={
         "pass": N_("refused, as a wrong password is"),
         "fail": N_("let in"),
-        "error": N_("certificate not trusted, temporary refusal, silence, or a dropped connection"),
-        "skip": N_("the inventory has only hashes of the passwords of such accounts"),
+        "error": N_(
+            "the other account is refused as well; certificate not trusted, temporary refusal, silence, or a dropped "
+            "connection"
+        ),
+        "skip": N_(
+            "the inventory has only hashes of the passwords of such accounts, or no account of the domain may log in"
+        ),
     },
     refs=("RFC 4954 section 6", "RFC 5530 section 3", "RFC 3206 section 4"),
     ports=LOGIN_PORTS,
@@ -89,7 +95,27 @@ def state_login(context: PortContext) -> Iterator[Finding]:
     if accepted:
         yield context.failed(seen, _advice(context))
     else:
-        yield context.passed(seen)
+        yield _without_control(context) or context.passed(seen)
+
+
+def _without_control(context: PortContext) -> Finding | None:
+    """Where nobody is let in, it proves nothing that somebody is not."""
+    assert context.domain is not None
+    other = usable(context.domain)
+    if other is None or other.password is None:
+        return context.skip(
+            _("refused, but nobody is there to compare with: {reason}").format(reason=lacking(context.domain))
+        )
+    accepted, words = _login(context, other, other.password.reveal())
+    if accepted:
+        return None
+    context.waits_for = f"auth.ok {context.target}"
+    return context.error(
+        _("cannot tell, because {address} is refused as well: {reply}").format(
+            address=other.address, reply=words
+        ),
+        _("see auth.ok"),
+    )
 
 
 def _advice(context: PortContext) -> str:
@@ -223,7 +249,8 @@ def state_app_password(context: PortContext) -> Iterator[Finding]:
         if accepted is not wanted:
             yield context.failed(seen[-1], _advice(context))
             return
-    yield context.passed("; ".join(seen))
+    early = _without_control(context) if right is None else None
+    yield early or context.passed("; ".join(seen))
 
 
 def _alone(port: Port) -> bool:

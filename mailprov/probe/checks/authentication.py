@@ -13,7 +13,7 @@ from mailprov.i18n import N_, _, ngettext
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Filter, Host
 from mailprov.probe.deliveries import SUBMISSION, DeliveryContext
-from mailprov.probe.mailauth import dkim, message
+from mailprov.probe.mailauth import dkim, message, received, spf
 from mailprov.probe.registry import Scope, probe
 
 _NOTHING = N_("no message to look at (see delivery.submit and delivery.path)")
@@ -31,6 +31,9 @@ _EXPECTED = ("from", "subject", "date", "to", "message-id")
         N_("Take the message as it was fetched, byte for byte."),
         N_("For each DKIM signature of the sender's domain, ask the authoritative server for its key."),
         N_("Verify it: a valid signature proves that the published key is the host's own."),
+        N_(
+            "As a control, verify it of the same message with one octet more in the body, and one in From: must fail."
+        ),
     ),
     verdicts={
         "pass": N_("every signature of the domain is valid"),
@@ -39,7 +42,9 @@ _EXPECTED = ("from", "subject", "date", "to", "message-id")
             "is not; or no signature of the domain, from a server with `managed: false`"
         ),
         "fail": N_("no signature of the domain, no key is published, or a signature is not valid"),
-        "error": N_("no message arrived, or no authoritative server answers"),
+        "error": N_(
+            "no message arrived, no authoritative server answers, or the signature seems valid for an altered message"
+        ),
     },
     cases={
         "unsigned": N_("there is no signature of the domain"),
@@ -82,7 +87,8 @@ def delivery_dkim(context: DeliveryContext) -> Iterator[Finding]:
             return
         try:
             public = dkim.key_of(texts[0])
-            dkim.verify(message.without_mbox_quotes(context.fetched, context.sent), one, public)
+            text = message.without_mbox_quotes(context.fetched, context.sent)
+            dkim.verify(text, one, public)
         except dkim.BadSignature as reason:
             yield context.failed(
                 _("the signature with {record} is not valid: {reason}").format(
@@ -93,6 +99,11 @@ def delivery_dkim(context: DeliveryContext) -> Iterator[Finding]:
                 )
                 if host.managed
                 else _("compare the record with the host's key, and see what alters mail on the way"),
+            )
+            return
+        if any(_holds(changed, one, public) for changed in dkim.tampered(text)):
+            yield context.error(
+                _("the signature seems valid for an altered message, too: the check is no good")
             )
             return
         weak += _weak(one, public)
@@ -106,6 +117,14 @@ def delivery_dkim(context: DeliveryContext) -> Iterator[Finding]:
         )
     else:
         yield context.passed(_("signed by {domain} with {keys}").format(domain=domain, keys=", ".join(good)))
+
+
+def _holds(text: bytes, signature: dkim.Signature, public: dkim.PublicKey) -> bool:
+    try:
+        dkim.verify(text, signature, public)
+    except dkim.BadSignature:
+        return False
+    return True
 
 
 def _to_sign(host: Host, domain: str) -> str:
@@ -156,14 +175,21 @@ def _results(context: DeliveryContext) -> list[str]:
     Scope.DELIVERY,
     N_("The recipient's host has checked SPF, DKIM and DMARC, and they pass"),
     expected=N_("Authentication-Results of the recipient's host with spf=pass, dkim=pass and dmarc=pass"),
-    steps=(N_("Read the topmost Authentication-Results field that the recipient's host has written."),),
+    steps=(
+        N_("Read the topmost Authentication-Results field that the recipient's host has written."),
+        N_(
+            "As a control, evaluate SPF here, for the address that the host saw by its own Received field: must pass."
+        ),
+    ),
     verdicts={
         "pass": N_("all three pass"),
         "warn": N_(
             "the host has checked nothing: its filter does not answer; or the message was not signed; or the sender's "
             "domain has no DMARC policy in the inventory, so that receivers do not know what to do with forgeries"
         ),
-        "fail": N_("one of them does not pass"),
+        "fail": N_(
+            "one of them does not pass; or SPF does, by its word, though the domain's record says otherwise"
+        ),
         "error": N_("no message arrived"),
         "skip": N_("`filter: none` there, or sender and recipient on one host"),
     },
@@ -221,8 +247,39 @@ def delivery_results(context: DeliveryContext) -> Iterator[Finding]:
             _says(host, shown),
             _("see dns.spf and delivery.dkim for the sender's domain, and the log of the recipient's filter"),
         )
+    elif doubt := _other_spf(context):
+        yield context.failed(
+            _("{host} says {results}, but {doubt}").format(host=host.fqdn, results=shown, doubt=doubt),
+            _(
+                "see the filter of {host}: it must look at the address that the mail came from, and take no network "
+                "for its own"
+            ).format(host=host.name),
+        )
     else:
         yield context.passed(_says(host, shown))
+
+
+def _other_spf(context: DeliveryContext) -> str:
+    """What SPF really is for the address that the recipient's host saw, where it says pass and that is not so."""
+    own, domain = context.recipient_host.fqdn, context.plan.sender_domain.name
+    chain = received.hops(context.fetched)
+    address = next((hop.from_address for hop in chain if hop.by == own and hop.from_address), "")
+    if not address:
+        return ""
+    try:
+        result = spf.check_host(address, domain, context.follow)
+    except (spf.SpfError, spf.NotEvaluated) as error:
+        context.transcript.add("-", f"SPF: {error}")
+        return ""
+    context.transcript.add(
+        "-",
+        _("SPF of {domain} for {address}: {result}").format(domain=domain, address=address, result=result),
+    )
+    if result == "pass":
+        return ""
+    return _("SPF of {domain} for {address}, where it came from, is {result}").format(
+        domain=domain, address=address, result=result
+    )
 
 
 def _says(host: Host, results: str) -> str:

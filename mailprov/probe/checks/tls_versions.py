@@ -1,5 +1,7 @@
 """Probes of what TLS a server agrees to: old versions (`tls.versions`) and weak cipher suites (`tls.ciphers`).
 
+    ask(context, offer) -> Answer     what the port answers to one ClientHello
+
 What a server must refuse is offered to it alone, in a ClientHello of our own (clients/hello.py), after one that every
 server of today takes: without that control a refusal would prove nothing. Errors of `clients` pass through; the runner
 makes them errors.
@@ -19,7 +21,7 @@ from mailprov.probe.context import PortContext
 from mailprov.probe.registry import ALL_PORTS, Scope, probe
 
 
-def _ask(context: PortContext, offer: Offer) -> Answer:
+def ask(context: PortContext, offer: Offer) -> Answer:
     """What this port answers to one ClientHello."""
     if context.port.tls is TlsStart.IMPLICIT:
         with context.connect() as connection:
@@ -35,9 +37,9 @@ def _ask_for_bad(context: PortContext, offer: Offer) -> Answer:
     takes what is good.
     """
     try:
-        return _ask(context, offer)
+        return ask(context, offer)
     except ConnectionClosed:
-        if not _ask(context, hello.MODERN).accepted:
+        if not ask(context, hello.MODERN).accepted:
             raise
         return Answer(alert=_("the connection is closed"))
 
@@ -72,7 +74,7 @@ def _ask_for_bad(context: PortContext, offer: Offer) -> Answer:
     ports=ALL_PORTS,
 )
 def versions(context: PortContext) -> Iterator[Finding]:
-    control = _ask(context, hello.MODERN)
+    control = ask(context, hello.MODERN)
     found: list[int] = []
     try:
         highest = hello.TLS11
@@ -158,7 +160,7 @@ def _raise_version(context: PortContext) -> str:
     ports=ALL_PORTS,
 )
 def ciphers(context: PortContext) -> Iterator[Finding]:
-    control = _ask(context, hello.MODERN)
+    control = ask(context, hello.MODERN)
     if not control.accepted:
         yield context.error(
             _("usual suites are refused as well: {reason}").format(reason=control.alert),

@@ -128,6 +128,8 @@ def _beside(
     first, calm = None, False
     if len(contexts) > 1:
         first, calm = _primed(pool, contexts)
+    if not calm:
+        run.turns.restless(key)
     run.turns.begun(key)
     if calm:
         return first, True

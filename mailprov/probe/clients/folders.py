@@ -1,6 +1,7 @@
 """Where a message that was sent may have arrived, in the order in which it is worth looking.
 
     folders_at(client, turn) -> [name]    for the turn-th look, counted from 1
+    is_junk(name)                         whether that is what such a folder is called
 
 A filter puts what it takes for spam into Junk, so that is looked at as often as INBOX: who waits for a message in
 INBOX alone waits until the end. A filter of the user's may have put it anywhere, so every tenth look goes through all
@@ -19,8 +20,12 @@ LOOKS_PER_LOOK_AROUND = 10
 _JUNK = re.compile(r"junk|spam|bulk|quarantine|unwanted|no deseado", re.IGNORECASE)
 
 
+def is_junk(name: str) -> bool:
+    return bool(_JUNK.search(name))
+
+
 def folders_at(client: Imap, turn: int) -> list[str]:
     """INBOX first."""
     folders = [name for name in client.folders() if name.upper() != "INBOX"]
     every = turn % LOOKS_PER_LOOK_AROUND == 0
-    return ["INBOX", *(name for name in folders if every or _JUNK.search(name))]
+    return ["INBOX", *(name for name in folders if every or is_junk(name))]

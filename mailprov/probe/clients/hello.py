@@ -4,6 +4,7 @@ bytes, and the ServerHello or the alert that comes back (RFC 8446 section 4.1, R
     Offer             what the client offers: no version above `version`, and these suites
     say(connection, offer, name) -> Answer      `name` is the one asked for (SNI)
     MODERN            an offer that every server of today takes
+    BEFORE_13         the same, but for TLS 1.3, with compression
     old(version)      offers that none should take
     WEAK              kind → cipher suites that no server should take
     apart(suites)     the same suites by key exchange: RSA, Diffie-Hellman, elliptic curves
@@ -64,7 +65,7 @@ _RSA = {
 }
 _SIGNALING = 0x00FF  # TLS_EMPTY_RENEGOTIATION_INFO_SCSV: some servers want it (RFC 5746)
 _ALERT, _HANDSHAKE, _SERVER_HELLO = 21, 22, 2
-_SUPPORTED_VERSIONS = 43
+_SUPPORTED_VERSIONS, _RENEGOTIATION_INFO = 43, 0xFF01
 _LARGEST = 2**14 + 2048  # of one record, and more than any ServerHello has
 # Those that are met (RFC 8446 section 6, RFC 5246 section 7.2).
 _ALERTS = {
@@ -84,9 +85,11 @@ _ALERTS = {
 class Offer:
     version: int  # the highest
     suites: tuple[int, ...]
+    compress: bool = False
 
 
 MODERN = Offer(TLS13, (*_TODAY, *_CBC))
+BEFORE_13 = Offer(TLS12, (*(each for each in _TODAY if each > 0x1303 or each < 0x1301), *_CBC), compress=True)
 
 
 def old(version: int) -> list[Offer]:
@@ -104,11 +107,15 @@ def apart(suites: Iterable[int]) -> list[tuple[int, ...]]:
 
 @dataclass(frozen=True)
 class Answer:
-    """`version` and `suite` that the server chose; both 0 where it refused, and `alert` says how."""
+    """`version` and `suite` that the server chose; both 0 where it refused, and `alert` says how. `compressed`: it
+    would compress (RFC 3749); `renegotiates`: it knows secure renegotiation (RFC 5746).
+    """
 
     version: int = 0
     suite: int = 0
     alert: str = ""
+    compressed: bool = False
+    renegotiates: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -142,7 +149,7 @@ def _record(offer: Offer, name: str) -> bytes:
     highest = min(offer.version, TLS12)
     suites = b"".join(struct.pack("!H", suite) for suite in (*offer.suites, _SIGNALING))
     body = struct.pack("!H", highest) + secrets.token_bytes(32) + b"\0"
-    body += _sized(suites, 2) + b"\1\0"
+    body += _sized(suites, 2) + (b"\2\1\0" if offer.compress else b"\1\0")
     if offer.version > SSL3:
         body += _sized(_extensions(offer, name), 2)
     message = b"\1" + _sized(body, 3)
@@ -198,6 +205,7 @@ def _chosen(hello: bytes) -> Answer:
         at = 35 + hello[34]
         (version,) = struct.unpack_from("!H", hello, 0)
         (suite,) = struct.unpack_from("!H", hello, at)
+        compressed, renegotiates = bool(hello[at + 2]), False
         at += 3
         end = at + 2 + struct.unpack_from("!H", hello, at)[0] if len(hello) > at else 0
         at += 2
@@ -205,12 +213,13 @@ def _chosen(hello: bytes) -> Answer:
             number, size = struct.unpack_from("!HH", hello, at)
             if number == _SUPPORTED_VERSIONS and size == 2:
                 (version,) = struct.unpack_from("!H", hello, at + 4)
+            renegotiates = renegotiates or number == _RENEGOTIATION_INFO
             at += 4 + size
     except (IndexError, struct.error):
         raise _odd(hello) from None
     if version not in _NAMES:
         raise _odd(hello)
-    return Answer(version, suite)
+    return Answer(version, suite, compressed=compressed, renegotiates=renegotiates)
 
 
 def _odd(data: bytes) -> ProtocolError:

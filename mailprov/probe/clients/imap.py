@@ -170,6 +170,25 @@ class Imap(MailboxClient):
             names.append(re.sub(r"\\(.)", r"\1", name[1:-1]) if name.startswith('"') else name)
         return names
 
+    def special_folders(self) -> dict[str, str]:
+        """Use, such as `\\JUNK`, → folder (RFC 6154). Raises ProtocolError where the server cannot tell."""
+        response = self.command('LIST (SPECIAL-USE) "" "*"')
+        if response.status != "OK":
+            raise ProtocolError(_("LIST (SPECIAL-USE) gets {reply}").format(reply=response))
+        found: dict[str, str] = {}
+        for item in response.untagged:
+            if match := _LIST.fullmatch(item.text):
+                found.update((use, match[2]) for use in match[1].upper().split())
+        return found
+
+    def idle(self) -> Response:
+        """IDLE (RFC 2177), ended at once: what is said to it, or to its end."""
+        response = self.command("IDLE")
+        if response.status != "+":
+            return response
+        self.connection.send(b"DONE\r\n")
+        return self._finish(f"m{self._count}")
+
     def select(self, folder: str) -> Response:
         return self.command(f"SELECT {_quoted(folder)}")
 

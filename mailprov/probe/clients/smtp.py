@@ -93,6 +93,11 @@ class Smtp(Client):
         """
         address = self.connection.local_address
         reply = self.command(f"EHLO [IPv6:{address}]" if ":" in address else f"EHLO [{address}]")
+        self.take_extensions(reply)
+        return reply
+
+    def take_extensions(self, reply: Reply) -> None:
+        """Those that this reply to EHLO names."""
         self.extensions = {}
         if reply.code == 250:
             for line in reply.lines[1:]:
@@ -102,7 +107,6 @@ class Smtp(Client):
                 ):  # an old spelling that some servers add for old clients
                     keyword, value = "AUTH", f"{keyword[5:]} {value}".strip()
                 self.extensions[keyword.upper()] = value
-        return reply
 
     def ask_for_tls(self) -> None:
         reply = self.command("STARTTLS")

@@ -1,4 +1,4 @@
-"""A message to several people, one of them in Bcc alone, with an attachment that careless software alters.
+"""A message to several people, one of them in Bcc alone, with attachments that careless software alters.
 
     build(token, run, sender, rcpts) -> bytes    the first is in To, the last in Bcc, what is between them in Cc
     ATTACHED, attached(text) -> bytes | None     what is attached; what a received message has of it
@@ -13,19 +13,32 @@ import base64
 import datetime
 import email
 import email.policy
+import quopri
 from email.utils import format_datetime
+from urllib.parse import quote
 
 from mailprov.probe.mailauth.message import MARK
 
-NAME = "every octet.bin"
 # Every octet, line ends of all kinds, and what looks like the end of a message.
-ATTACHED = bytes(range(256)) * 24 + b"\r\n.\r\n\n\r\rFrom here\n" + b"\0" * 512
+_OCTETS = bytes(range(256)) * 24 + b"\r\n.\r\n\n\r\rFrom here\n" + b"\0" * 512
+# The longest line that SMTP has (RFC 5321 section 4.5.3.1.6), dots and blanks at both ends of lines, what mbox quotes.
+_PLAIN = "\r\n".join(["x" * 998, ".", "..", ".dot", "From here on", ">From there", "blanks   ", "", "end"])
+_QUOTED = "caf\u00e9, blanks at the end:  \t\r\nFrom here\r\n.\r\nend"
+_FILES = {
+    "every octet.bin": _OCTETS,
+    "na\u00efve \u2713.txt": _PLAIN.encode(),  # its name as RFC 2231 has it
+    "empty.bin": b"",
+    "quoted.txt": _QUOTED.encode(),
+}
+ATTACHED = b"".join(_FILES.values())
 
 
 def build(token: str, run: str, sender: str, rcpts: tuple[str, ...]) -> bytes:
     to, *cc, bcc = rcpts
     border = f"=_{token}"
-    encoded = base64.encodebytes(ATTACHED).decode().replace("\n", "\r\n")
+    encoded = base64.encodebytes(_OCTETS).decode().replace("\n", "\r\n")
+    quoted = quopri.encodestring(_QUOTED.encode()).decode().replace("\r\n", "\n").replace("\n", "\r\n")
+    first, named, empty, last = _FILES
     lines = [
         f"Date: {format_datetime(datetime.datetime.now(datetime.timezone.utc))}",
         f"From: <{sender}>",
@@ -48,20 +61,35 @@ def build(token: str, run: str, sender: str, rcpts: tuple[str, ...]) -> bytes:
         "",
         f"--{border}",
         "Content-Type: application/octet-stream",
-        f'Content-Disposition: attachment; filename="{NAME}"',
+        f'Content-Disposition: attachment; filename="{first}"',
         "Content-Transfer-Encoding: base64",
         "",
-        f"{encoded}--{border}--",
+        f"{encoded}--{border}",
+        "Content-Type: text/plain; charset=us-ascii",
+        f"Content-Disposition: attachment; filename*=UTF-8''{quote(named)}",
+        "",
+        _PLAIN,
+        f"--{border}",
+        "Content-Type: application/octet-stream",
+        f'Content-Disposition: attachment; filename="{empty}"',
+        "Content-Transfer-Encoding: base64",
+        "",
+        "",
+        f"--{border}",
+        "Content-Type: text/plain; charset=utf-8",
+        f'Content-Disposition: attachment; filename="{last}"',
+        "Content-Transfer-Encoding: quoted-printable",
+        "",
+        quoted,
+        f"--{border}--",
         "",
     ]
     return "\r\n".join(lines).encode("ascii")
 
 
 def attached(text: bytes) -> bytes | None:
-    """None where it is not there under its name."""
+    """All of them in their order; None where one is not there under its name."""
     parsed = email.message_from_bytes(text, policy=email.policy.default)
-    for part in parsed.walk():
-        if part.get_filename() == NAME:
-            payload = part.get_payload(decode=True)
-            return payload if isinstance(payload, bytes) else None
-    return None
+    found = {part.get_filename(): part.get_payload(decode=True) for part in parsed.walk()}
+    payloads = [found.get(name) for name in _FILES]
+    return b"".join(each for each in payloads if isinstance(each, bytes)) if None not in payloads else None

@@ -120,6 +120,12 @@ def verify(message: bytes, signature: Signature, public: PublicKey) -> None:
         ) from error
 
 
+def tampered(message: bytes) -> tuple[bytes, bytes]:
+    """The message with one octet more in the body, and with one more in From: no signature of it holds then."""
+    header, empty, body = message.partition(b"\r\n\r\n")
+    return header + empty + b"x" + body, re.sub(rb"(?im)^From:[ \t]*", rb"\g<0>x", header) + empty + body
+
+
 def _invalid() -> type[Exception]:
     from cryptography.exceptions import InvalidSignature
 
