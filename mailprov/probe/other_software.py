@@ -155,15 +155,26 @@ _ABOUT_POSTFIX = ("postconf", "Postfix", "postfix", "main.cf", "master.cf")
 _ABOUT_DOVECOT = ("dovecot", "Dovecot", "doveadm", "doveconf", "disable_plaintext_auth", "ssl_min_protocol")
 
 
+# Where mail for an address leads: advice that names this command is about that, whichever probe has it.
+_LEADS = "sendmail -bv"
+LOST = {
+    "exim": N_("see what exim -bt ADDRESS says, its mainlog, and that IMAP reads where Exim delivers"),
+    "sendmail": N_("see what sendmail -bv ADDRESS says, its log, and that IMAP reads where the MDA delivers"),
+    "courier": N_("see its log, and that IMAP reads where maildrop delivers"),
+}
+
+
 def suited(software: str, finding: Finding, *, mailbox: bool = False) -> str:
     if not finding.advice or (
         mailbox and software in ("exim", "sendmail")
     ):  # what they have beside them is not told
         return finding.advice
-    table = MAILBOX if mailbox else SMTP
-    if found := table.get(software, {}).get(finding.id):
-        return _(found)
     strange = any(word in finding.advice for word in (*_ABOUT_POSTFIX, *_ABOUT_DOVECOT))
+    found = (MAILBOX if mailbox else SMTP).get(software, {}).get(finding.id)
+    if _LEADS in finding.advice:
+        found = LOST.get(software)
+    if found:
+        return _(found)
     if software == "exchange" and strange:
         return _(_NOBODY)
     if software in NAMES and strange:

@@ -19,6 +19,8 @@ dc_mailname_in_oh='true'
 dc_localdelivery='maildir_home'
 END
 cat > /etc/exim4/exim4.conf.localmacros <<END
+# Debian's Exim sends nothing to private addresses, which all hosts of a class have.
+ROUTER_DNSLOOKUP_IGNORE_TARGET_HOSTS = 127.0.0.0/8
 MAIN_HARDCODE_PRIMARY_HOSTNAME = $HOST
 MAIN_TLS_ENABLE = yes
 MAIN_TLS_CERTIFICATE = /etc/ssl/certs/mail.pem
@@ -65,7 +67,7 @@ else
   cat >> /etc/dovecot/conf.d/99-by-hand.conf <<END
 mail_driver = maildir
 mail_path = ~/Maildir
-mail_inbox_path =
+mail_inbox_path = ~/Maildir
 ssl_server_cert_file = /etc/ssl/certs/mail.pem
 ssl_server_key_file = /etc/ssl/private/mail.key
 END

@@ -123,12 +123,11 @@ SERVERS: Mapping[str, Server] = {
                 "imap.capability",
                 143,
             ),
-            _edited(
-                "an open relay by RELAYCLIENT",
-                "/etc/courier/smtpaccess/default",
-                "$ a 10\\tallow,RELAYCLIENT",
+            Mutation(
+                "Debian's smtpaccess in force: private networks may relay",
                 "makesmtpaccess && systemctl restart courier",
                 "relay.classic",
+                "sed -i '/^1[09]/d' /etc/courier/smtpaccess/default && makesmtpaccess && systemctl restart courier",
                 25,
             ),
         ),

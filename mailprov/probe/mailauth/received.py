@@ -14,6 +14,7 @@ from mailprov.model.findings import Verdict
 from mailprov.model.values import dataclass
 
 _BRACKETED = re.compile(r"\[(?:IPv6:)?([0-9A-Fa-f.:]+)\]")
+_HELO = re.compile(r"\bhelo=([^\s()\[\]]+)", re.IGNORECASE)
 _SECURE = {"ESMTPS", "ESMTPSA", "UTF8SMTPS", "UTF8SMTPSA"}
 _SUBMITTED = {"ESMTPSA", "UTF8SMTPSA"}
 _SUBMITTED_IN_CLEAR = {"ESMTPA", "UTF8SMTPA"}
@@ -69,9 +70,14 @@ def _hop(value: str) -> Hop:
     clauses = {word.lower(): text for word, text in clauses.items()}
     before_by = re.split(r"\bby\b", outside, maxsplit=1, flags=re.IGNORECASE)[0]
     told = " ".join(comments[int(n)] for n in re.findall(r"\0(\d+)\0", before_by) if int(n) < len(comments))
-    address = _BRACKETED.search(told) or _BRACKETED.search(clauses.get("from", ""))
+    name = clauses.get("from", "")
+    address = _BRACKETED.search(told) or _BRACKETED.search(name)
+    if name.startswith("[") and (
+        helo := _HELO.search(told)
+    ):  # Exim, of a client whose name it could not verify
+        name = helo[1]
     return Hop(
-        clauses.get("from", "").lower().rstrip("."),
+        name.lower().rstrip("."),
         _canonical(address[1]) if address and clauses.get("from") else "",
         clauses.get("by", "").lower().rstrip("."),
         clauses.get("with", "").upper(),
@@ -80,7 +86,8 @@ def _hop(value: str) -> Hop:
 
 def _canonical(address: str) -> str:
     try:
-        return str(ipaddress.ip_address(address))
+        found = ipaddress.ip_address(address)
+        return str(getattr(found, "ipv4_mapped", None) or found)  # Courier shows IPv4 as ::ffff:192.0.2.1
     except ValueError:
         return ""
 

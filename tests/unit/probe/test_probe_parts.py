@@ -54,7 +54,15 @@ def test_received_fields_of_postfix_and_dovecot() -> None:
 
 def test_received_field_of_exim() -> None:
     (hop,) = received.hops(EXIM)
-    assert (hop.from_address, hop.by, hop.protocol) == ("192.0.2.5", "mx2.beta.test", "ESMTPS")
+    # Where it could not verify the name in EHLO, it shows the address, and that name in a comment.
+    assert hop == received.Hop("mx1.alpha.test", "192.0.2.5", "mx2.beta.test", "ESMTPS")
+
+
+def test_received_field_of_courier() -> None:
+    """IPv4 addresses are of IPv6's form there."""
+    text = b"Received: from mx1.alpha.test ([::ffff:192.0.2.5])\r\n  by mx2.beta.test with ESMTPS; x\r\n\r\n"
+    (hop,) = received.hops(text)
+    assert hop == received.Hop("mx1.alpha.test", "192.0.2.5", "mx2.beta.test", "ESMTPS")
 
 
 @pytest.mark.parametrize("gone", [0, 1, 2])

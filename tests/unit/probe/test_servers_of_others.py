@@ -293,3 +293,15 @@ def test_advice_names_probes_that_exist() -> None:
     tables = (other_software.SMTP, other_software.MAILBOX)
     named = {probe for table in tables for advice in table.values() for probe in advice}
     assert named <= known
+
+
+def test_lost_mail_is_looked_for_by_the_server_s_own_means() -> None:
+    """address.bcc has two kinds of advice: of the field, and of a copy that did not arrive."""
+    lost = Finding(
+        "address.bcc", Target("mx1"), FAIL, "", "", "", "ask Postfix (sendmail -bv ana@example.org)"
+    )
+    shown = Finding(
+        "address.bcc", Target("mx1"), FAIL, "", "", "", "postconf -e 'message_drop_headers = bcc'"
+    )
+    assert "exim -bt" in other_software.suited("exim", lost)
+    assert "remove_header = Bcc" in other_software.suited("exim", shown)
