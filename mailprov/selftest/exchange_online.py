@@ -74,7 +74,9 @@ class Smtp(smtp_server.Smtp):
     def _mail(self, rest: str) -> None:
         self.sender = (re.search(r"<(.*?)>", rest) or ["", ""])[1]
         size = int(found[1]) if (found := re.search(r" SIZE=(\d+)", rest)) else 0
-        if self.port.login:
+        if not self.hello:
+            self.send("503 5.5.2 Send hello first")
+        elif self.port.login:
             self.send(f"530 5.7.57 Client not authenticated to send mail. {_WHERE}")
         elif "throttled" in self.faults:
             self.send("451 4.7.500 Server busy. Please try again later from [127.0.0.9]. (S77714)")
@@ -88,6 +90,8 @@ class Smtp(smtp_server.Smtp):
         domain = address.rpartition("@")[2]
         if self.port.login:
             self.send(f"530 5.7.57 Client not authenticated to send mail. {_WHERE}")
+        elif address.partition("@")[0] in {"postmaster", "abuse"} and domain in {"postmaster", *DOMAINS}:
+            self.send("250 2.1.5 Recipient OK")  # its administrators have given them to somebody
         elif DOMAINS.get(domain) != self.address:
             self.send(f"550 5.7.64 TenantAttribution; Relay Access Denied {_WHERE}")
         elif self.world.ends(address, self.faults):

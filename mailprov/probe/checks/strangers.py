@@ -81,7 +81,10 @@ def helo(context: PortContext) -> Iterator[Finding]:
     ),
     verdicts={
         "pass": N_("all are accepted"),
-        "warn": N_("mail for abuse is refused, or for postmaster without a domain"),
+        "warn": N_(
+            "mail for abuse is refused, or for postmaster without a domain; or for postmaster@ the domain on a server "
+            "with `managed: false`"
+        ),
         "fail": N_(
             "the null sender is refused, so that no bounce arrives, or mail for postmaster of the domain is"
         ),
@@ -119,7 +122,7 @@ def postmaster(context: PortContext) -> Iterator[Finding]:
     must = [address for address in refused if address.startswith("postmaster@")]
     if refused:
         yield context.finding(
-            Verdict.FAIL if must else Verdict.WARN,
+            Verdict.FAIL if must and context.host.managed else Verdict.WARN,
             "; ".join(f"{address}: {reply}" for address, reply in refused.items()),
             _advice(context, list(refused)),
         )
