@@ -88,6 +88,9 @@ RULES: dict[Profile, Rules] = {
         (
             Rule("tls.versions", "", (WARN,), FAIL, _NCSC),
             Rule("tls.ciphers", "", (WARN,), FAIL, _NCSC),
+            Rule("tls.key", "rsa-below-3072", (PASS,), WARN, N_(
+                "the TLS guidelines of NCSC-NL (2025) phase out RSA keys of less than 3072 bits"
+            ), N_("get a certificate with a key of the curve P-256 for {name} (`key_type: ecdsa` in `tls`)")),
             Rule("dane.tlsa", "no-dnssec", (SKIP, WARN), FAIL, _DANE, N_(
                 "sign the zone of {name} and give its DS record to the registry, then publish the TLSA record "
                 "(mailprov apply does)"

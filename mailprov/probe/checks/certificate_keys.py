@@ -16,7 +16,7 @@ from mailprov.probe.clients import tls
 from mailprov.probe.context import PortContext
 from mailprov.probe.registry import ALL_PORTS, Scope, probe
 
-_RSA, _CURVE = 2048, 256  # bits, at least
+_RSA, _CURVE, _FOR_LONG = 2048, 256, 3072  # bits, at least
 _OPTIONS = "--key-type ecdsa --elliptic-curve secp256r1"
 BROKEN = {"md2", "md4", "md5", "sha1"}
 
@@ -37,6 +37,7 @@ BROKEN = {"md2", "md4", "md5", "sha1"}
     },
     refs=("RFC 9325 section 4.5", "CA/Browser Forum Baseline Requirements 6.1.5", "RFC 6194"),
     ports=ALL_PORTS,
+    cases={"rsa-below-3072": N_("an RSA key of 2048 to 3071 bits")},
 )
 def key(context: PortContext) -> Iterator[Finding]:
     der = context.served(context.host, context.address, context.port, tls.looking_context())
@@ -52,7 +53,12 @@ def key(context: PortContext) -> Iterator[Finding]:
     if weak or broken:
         yield context.failed(observed, advice)
     else:
-        yield context.passed(observed)
+        yield context.passed(observed, case="rsa-below-3072" if _short(certificate) else "")
+
+
+def _short(certificate: x509.Certificate) -> bool:
+    public = certificate.public_key()
+    return isinstance(public, rsa.RSAPublicKey) and public.key_size < _FOR_LONG
 
 
 def kind_of(certificate: x509.Certificate) -> tuple[str, bool]:

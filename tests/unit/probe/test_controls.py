@@ -6,9 +6,11 @@ import dataclasses
 import re
 import ssl
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mailprov.model.findings import Verdict
 from mailprov.probe import clients
@@ -172,3 +174,11 @@ def test_what_mbox_does_to_lines_is_no_altered_attachment():
     arrived = b"Received: x\r\n" + sent.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + quoted
     assert copies.attached(arrived) != copies.ATTACHED
     assert copies.attached(message.without_mbox_quotes(arrived, sent)) == copies.ATTACHED
+
+
+def test_an_rsa_key_of_2048_bits_passes_and_a_strict_profile_can_tell(lab, monkeypatch):
+    monkeypatch.setattr(certificate_keys, "_short", lambda certificate: True)
+    assert {each.case for each in lab.verify("tls.key", 993) if each.id == "tls.key"} == {"rsa-below-3072"}
+    public = rsa.generate_private_key(65537, 2048).public_key()
+    monkeypatch.undo()
+    assert certificate_keys._short(SimpleNamespace(public_key=lambda: public))
