@@ -12,6 +12,7 @@ Errors of `clients` pass through; the runner makes them errors.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 from collections.abc import Collection
@@ -226,6 +227,8 @@ class AddressContext(Context):
                 self.weaker = left.why
                 self.waiting = left.why if left.waiting else ""
                 return
+        if far := [each for each in self._uninvolved(passed) if not each.endswith(f"@{self.domain.name}")]:
+            self.run.queues.gone(self.host, far)  # what went astray has left, too
 
     def _look(self, taken: list[Case]) -> None:
         """Into each mailbox once, where nothing more can come; else until all that is expected is there."""
@@ -240,7 +243,7 @@ class AddressContext(Context):
         by_token = {outcome.token: outcome for outcome in self._outcomes.values()}
         for address in sorted(wanted, key=lambda each: not wanted[each]):
             self._open(address, wanted[address], by_token, arrival)
-        nothing = [each for each in self._readable([self.domain]) if each not in wanted][:_OTHERS]
+        nothing = self._uninvolved(wanted)
         for address in nothing:
             self._open(address, set(), by_token, arrival)
         lost = any(
@@ -253,6 +256,13 @@ class AddressContext(Context):
             everybody = self._readable([self.domain, *self.run.inventory.domains])
             for address in [each for each in everybody if each not in (*wanted, *nothing)][:_OTHERS_OF_LOST]:
                 self._open(address, set(), by_token, arrival)
+
+    def _uninvolved(self, wanted: Collection[str]) -> list[str]:
+        """Mailboxes that should have nothing: of this domain, and of others, where each has its turn in some run."""
+        own, every = self._readable([self.domain]), self._readable(self.run.inventory.domains)
+        far = [each for each in every if each not in own and each not in wanted]
+        far.sort(key=lambda address: hashlib.sha256(f"{self.run.ident} {address}".encode()).digest())
+        return [each for each in own if each not in wanted][:_OTHERS] + far[:_OTHERS]
 
     def _readable(self, domains: Collection[Domain]) -> list[str]:
         """The mailboxes that can be opened."""

@@ -19,6 +19,7 @@ from mailprov.i18n import N_, _
 from mailprov.model import pacc
 from mailprov.model.findings import Finding, Verdict
 from mailprov.model.inventory import Inventory
+from mailprov.selftest.broken import described
 from mailprov.selftest.certificates import Authority
 from mailprov.selftest.fixture import Fixture, Wanted
 from mailprov.selftest.scripted_lab import ScriptedLab
@@ -187,9 +188,29 @@ CASES: dict[str, tuple[Act, tuple[Verdict, ...], str]] = {
 }
 
 
+# What port 443 agrees to, and words that must be seen.
+_AGREES = {
+    "agrees-tls-1.0": "TLS 1.0 is agreed to",
+    "agrees-tls-1.1 agrees-tls-1.0": "TLS 1.1 and TLS 1.0 are agreed to",
+    "agrees-3DES": "agreed to: 3DES",
+    "agrees-aNULL": "agreed to: aNULL",
+}
+
+
+def _agreeing(words: str) -> Act:
+    def act(lab: ScriptedLab, web: Web) -> None:
+        web.faults = frozenset(words.split())
+
+    return act
+
+
 def fixtures() -> Iterator[Fixture]:
     right = tuple(Wanted(probe, PASS, place="alpha.test") for probe in PROBES)
-    yield Fixture("web-sound", (), right, _looked(lambda lab, web: None))
+    sound = Wanted("web.tls", PASS, place="mx1")
+    yield Fixture("web-sound", (), (*right, sound), _looked(lambda lab, web: None))
+    for words, said in _AGREES.items():
+        agrees = (Wanted("web.tls", FAIL, said, "mx1"),)
+        yield Fixture(f"web-{words.replace(' ', '+')}", described(words), agrees, _looked(_agreeing(words)))
     for number, (case, (act, verdicts, words)) in enumerate(CASES.items(), 1):
         wanted = tuple(
             Wanted(probe, verdict, "" if verdict is PASS else words, "alpha.test")

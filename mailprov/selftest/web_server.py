@@ -11,6 +11,7 @@ import threading
 from contextlib import suppress
 
 from mailprov.selftest.certificates import Authority
+from mailprov.selftest.handshakes import answered
 
 
 class Web:
@@ -18,6 +19,7 @@ class Web:
 
     def __init__(self, authority: Authority, pages: dict[str, tuple[int, str, bytes]]) -> None:
         self.authority, self.pages, self.certificate = authority, pages, "right"
+        self.faults: frozenset[str] = frozenset()  # those of handshakes
         self.requests: list[str] = []
         self.sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
         for number, one in enumerate(self.sockets):
@@ -37,6 +39,9 @@ class Web:
     def _answer(self, sock: socket.socket, secure: bool) -> None:
         with suppress(OSError):
             if secure:
+                if answered(sock, self.faults):
+                    sock.close()
+                    return
                 sock = self._tls(sock)
             data = b""
             while b"\r\n\r\n" not in data:

@@ -95,7 +95,10 @@ CASES: dict[str, tuple[Act, tuple[Verdict, ...], str]] = {
 
 def fixtures() -> Iterator[Fixture]:
     right = tuple(Wanted(probe, PASS, place="alpha.test") for probe in PROBES)
-    yield Fixture("webmail-sound", (), right, _looked(lambda lab, roundcube: None))
+    ports = Wanted("web.tls", PASS, place="mx1")
+    yield Fixture("webmail-sound", (), (*right, ports), _looked(lambda lab, roundcube: None))
+    in_clear = (Wanted("web.tls", FAIL, "answers 200 Word without TLS", "mx1"),)
+    yield Fixture("webmail-clear", (_("webmail without TLS"),), in_clear, _looked(_set(clear=True)))
     for number, (case, (act, verdicts, words)) in enumerate(CASES.items(), 1):
         alone = sum(verdict is not PASS for verdict in verdicts) == 1  # else the words are of one of them
         wanted = tuple(

@@ -27,6 +27,7 @@ class Roundcube(Web):
     def __init__(self, authority: Authority) -> None:
         self.headers, self.keeps, self.php, self.takes = dict(HEADERS), True, True, True
         self.served: set[str] = set()
+        self.clear = False  # whether it is there without TLS, too
         self.inbox, self.first = b'{"env":{"mailbox":"INBOX"}}', b""
         self.sessions: dict[str, str] = {}  # id → token, or "in" once logged in
         self.count = 0
@@ -46,7 +47,11 @@ class Roundcube(Web):
             while len(body) < int(fields.get("Content-Length", 0)):
                 body += sock.recv(4096)
             self.requests.append(f"{first} {body.decode()}")
-            status, told, content = self._page(first.split(" ")[1], fields.get("Cookie", ""), body.decode())
+            status, told, content = 301, {"Location": f"https://{fields.get('Host')}/"}, b""
+            if secure or self.clear:
+                status, told, content = self._page(
+                    first.split(" ")[1], fields.get("Cookie", ""), body.decode()
+                )
             told = {**self.headers, **told, "Content-Length": str(len(content))}
             lines = [f"HTTP/1.1 {status} Word", *(f"{name}: {value}" for name, value in told.items()), "", ""]
             sock.sendall("\r\n".join(lines).encode() + content)

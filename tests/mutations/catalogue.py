@@ -15,7 +15,7 @@ from dataclasses import dataclass
 BOTH = ("mx1", "mx2")
 Edit = tuple[str, str, str, str]  # name, type, what in a value is replaced ("": a value more), by what
 
-# D the host's domain, A and B two accounts there, OD the domain of the other host, OIP its address, OA an account,
+# D the host's domain, A, B and C accounts there, OD the domain of the other host, OIP its address, OA an account,
 # FQDN the host's name, DOVECOT 2.3 or 2.4.
 HELPERS = r"""
 set -eu
@@ -110,7 +110,7 @@ MUTATIONS = (
     Mutation(
         "copy-of-everything",
         "somebody gets a copy of all mail (always_bcc)",
-        ("delivery.copies", "address.alias", "address.detail", "address.bcc", "address.attachment"),
+        ("address.alias", "address.detail", "address.bcc", "address.attachment"),
         "postconf -e always_bcc=$B@$D",
     ),
     Mutation(
@@ -179,9 +179,9 @@ MUTATIONS = (
     ),
     Mutation(
         "login-map-wide",
-        "the second account may send as the first",
+        "the first account may send as the third",
         ("spoof.envelope",),
-        'in_file /etc/postfix/mailprov/logins "s/^$A@$D .*/$A@$D $A@$D $B@$D/"',
+        'in_file /etc/postfix/mailprov/logins "s/^$C@$D .*/$C@$D $A@$D/"',
     ),
     # Addresses.
     Mutation(
@@ -228,7 +228,7 @@ MUTATIONS = (
     Mutation(
         "mailbox-of-another",
         "the second account reads the mail of the first",
-        ("address.alias", "address.bcc", "address.detail", "delivery.copies"),
+        ("address.alias", "address.bcc", "address.detail", "address.list", "address.forward"),
         "cd /var/vmail/$D/$B && mv Maildir Maildir.kept && ln -s ../$A/Maildir Maildir",
         restart=("dovecot",),
         back="cd /var/vmail/$D/$B && rm Maildir && mv Maildir.kept Maildir",
@@ -277,7 +277,7 @@ MUTATIONS = (
     Mutation(
         "filter-copies",
         "a filter of the host sends a copy of everything to another account",
-        ("address.alias", "address.detail", "address.bcc", "delivery.copies"),
+        ("address.alias", "address.detail", "address.bcc"),
         'printf \'require ["copy"];\\nredirect :copy "%s";\\n\' $B@$D >/etc/dovecot/mailprov-spam.sieve',
         restart=("dovecot",),
         back="rm -f /var/vmail/*/*/.sieve-compiled/*",
@@ -332,15 +332,16 @@ MUTATIONS = (
         restart=("postfix", "dovecot"),
     ),
     Mutation(
-        "web-certificate-over",
-        "the web server's certificate ends today",
-        ("web.autoconfig", "web.certificate", "webmail.page"),
-        "certificate /etc/mailprov/other -days 0 -addext"
+        "web-certificate-homemade",
+        "the web server shows a certificate that nobody has issued",
+        ("web.autodiscover", "web.mobileconfig", "webmail.page"),
+        "certificate /etc/mailprov/other -days 90 -addext"
         " subjectAltName=DNS:$FQDN,DNS:$D,DNS:webmail.$D,DNS:autoconfig.$D,DNS:autodiscover.$D,DNS:ua-auto-config.$D;"
         " in_file /etc/mailprov/web/nginx.conf"
         " 's#ssl_certificate .*;#ssl_certificate /etc/mailprov/other/crt.pem;#;"
         "s#ssl_certificate_key .*;#ssl_certificate_key /etc/mailprov/other/key.pem;#'",
         restart=("nginx",),
+        only="warn",
     ),
     # The web.
     Mutation(

@@ -126,6 +126,8 @@ def _agreed(context: PortContext, highest: int) -> Answer:
 
 
 def _raise_version(context: PortContext) -> str:
+    if context.port.service == "https":
+        return _("set {setting} in nginx.conf").format(setting="ssl_protocols TLSv1.2 TLSv1.3;")
     if context.port.protocol is Protocol.SMTP:
         value = "!SSLv2, !SSLv3, !TLSv1, !TLSv1.1"
         return f"postconf -e 'smtpd_tls_protocols = {value}' 'smtpd_tls_mandatory_protocols = {value}'"
@@ -202,6 +204,8 @@ def _weak(context: PortContext, suites: tuple[int, ...], found: list[str]) -> st
 
 
 def _exclude(context: PortContext, kinds: list[str]) -> str:
+    if context.port.service == "https":
+        return _("set {setting} in nginx.conf").format(setting="ssl_ciphers HIGH:!aNULL:!3DES:!RC4:!DES;")
     if context.port.protocol is not Protocol.SMTP:
         value = ":".join(["HIGH", *(f"!{name}" for name in dict.fromkeys(_openssl(kinds)))])
         return _("set {setting} in dovecot.conf").format(setting=f"ssl_cipher_list = {value}")

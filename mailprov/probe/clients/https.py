@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from mailprov import __version__
 from mailprov.i18n import _
 from mailprov.model.values import dataclass
-from mailprov.probe.clients.connection import Connection
+from mailprov.probe.clients.connection import Connection, printable
 from mailprov.probe.clients.errors import ConnectionClosed, ProtocolError
 
 _FIELDS = 100
@@ -72,7 +72,9 @@ def ask(
     try:
         head = "\r\n".join(lines).encode("ascii")
     except UnicodeEncodeError:
-        raise ProtocolError(_("{path} is no path that can be asked for").format(path=path)) from None
+        raise ProtocolError(
+            _("{path} cannot be asked for: not all of the request is ASCII").format(path=printable(path))
+        ) from None
     connection.send(head + (posts or b""), shown)
     status, reason = _status(connection.line())
     told = _fields(connection)
@@ -86,7 +88,7 @@ def _status(line: str) -> tuple[int, str]:
     version, __, rest = line.partition(" ")
     code, __, reason = rest.partition(" ")
     if not version.startswith("HTTP/1.") or not (code.isascii() and code.isdigit() and len(code) == 3):
-        raise ProtocolError(_("this is not HTTP: {line}").format(line=line))
+        raise ProtocolError(_("this is not HTTP: {line}").format(line=printable(line)))
     return int(code), reason.strip()
 
 
@@ -130,4 +132,4 @@ def _number(text: str, base: int) -> int:
     with contextlib.suppress(ValueError):
         if (number := int(text.strip(), base)) >= 0:
             return number
-    raise ProtocolError(_("a length that is no number: {text}").format(text=text.strip()[:20]))
+    raise ProtocolError(_("a length that is no number: {text}").format(text=printable(text.strip()[:20])))
