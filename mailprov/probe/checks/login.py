@@ -17,7 +17,6 @@ from mailprov.probe.accounts import lacking
 from mailprov.probe.clients import tls
 from mailprov.probe.clients.client import Client, Login, Outcome
 from mailprov.probe.clients.errors import ProbeError
-from mailprov.probe.clients.smtp import Smtp
 from mailprov.probe.context import PortContext
 from mailprov.probe.registry import LOGIN_PORTS, Phase, Scope, ports_where, probe
 from mailprov.probe.vantage import Vantage
@@ -183,11 +182,8 @@ def enforced(context: PortContext) -> Iterator[Finding]:
     client = context.open(context.host, context.address, context.port, secure=False)
     with client.connection:
         login = client.login(f"nobody-{context.run.nonce}@example.invalid", f"wrong-{context.run.nonce}")
-        if login.outcome is Outcome.REFUSED and isinstance(client, Smtp) and "AUTH" not in client.extensions:
-            # Courier says the same to whatever is not offered: then it has looked at nothing.
-            other = client.command("AUTH X-NO-SUCH-MECHANISM")
-            if str(other) == login.words:
-                login = Login(Outcome.UNSEEN, login.words)
+        if login.outcome is Outcome.REFUSED and client.refuses_alike(login):
+            login = Login(Outcome.UNSEEN, login.words)
     if login.outcome is Outcome.UNSEEN:
         yield context.passed(login.words)
     elif login.outcome is Outcome.REFUSED:

@@ -81,6 +81,12 @@ class Client(ABC):
         and NoPasswords when a refusal is for everybody.
         """
 
+    def refuses_alike(self, login: Login) -> bool:
+        """Whether a login that is not offered is refused by the same words as what nobody knows: then no password was
+        looked at.
+        """
+        return False
+
     @abstractmethod
     def prove_login(self, address: str) -> tuple[bool, str]:
         """Whether a command works that needs a login; the server's words. `address` is the account's own."""

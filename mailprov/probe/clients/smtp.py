@@ -130,6 +130,10 @@ class Smtp(Client):
             return Login(Outcome.REFUSED if reply.code == 535 else Outcome.UNSEEN, str(reply))
         return Login(Outcome.ACCEPTED if reply.code == 235 else Outcome.CONTINUES, str(reply))
 
+    def refuses_alike(self, login: Login) -> bool:
+        """As Courier does in clear."""
+        return not self._mechanisms and str(self.command("AUTH X-NO-SUCH-MECHANISM")) == login.words
+
     def prove_login(self, address: str) -> tuple[bool, str]:
         """MAIL FROM."""
         reply = self.mail(address)
