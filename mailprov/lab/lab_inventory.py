@@ -207,6 +207,8 @@ def _account(paths: LabPaths, account: Account) -> dict[str, Any]:
         body["login"] = account.login
     if account.quota is not None:
         body["quota"] = account.quota
+    if account.probe:
+        body["probe"] = True
     if account.shell is not None:
         body["shell"] = {
             "user": account.shell.user,

@@ -13,6 +13,11 @@
     deliveries    who sends to whom, and one message on its way
     targets       which addresses are looked at
     bans          addresses of ours that fail2ban holds
+    filling       mailboxes without room for a moment, and who waits
+    mailboxes     the mailbox of an account for tests
+    mailbox_jobs  what is done there
+    leftovers     what was sent and is not removed yet
+    cleaning      one look for it, at the end of a run
     queues        whether what was sent has left a host's queue
     web_bans      the same, at the web alone
     selection     which probes somebody means by a word
@@ -22,12 +27,13 @@
     runner        what runs when
     propagation   whether all name servers have a record yet
 
-Public: verify, catalogue, new_name, selects, Bans, Entry, QueueTold, QueueWaiting, Timing. Findings are
+Public: verify, catalogue, new_name, selects, Bans, Entry, Leftovers, QueueTold, QueueWaiting, Timing. Findings are
 `model.findings`; an error is never a pass.
 """
 
 from mailprov.probe.bans import Bans
 from mailprov.probe.checks import catalogue
+from mailprov.probe.leftovers import Leftovers
 from mailprov.probe.queues import Told as QueueTold
 from mailprov.probe.queues import Waiting as QueueWaiting
 from mailprov.probe.registry import Entry, new_name
@@ -39,6 +45,7 @@ from mailprov.probe.vantage import Told as TrustTold
 __all__ = [
     "Bans",
     "Entry",
+    "Leftovers",
     "QueueTold",
     "QueueWaiting",
     "Timing",

@@ -129,6 +129,8 @@ class AddressContext(Context):
         if self._outcomes is None:
             self._outcomes = {}
             every = [each for kind in self.kinds for each in self.cases(kind) if not each.why]
+            reached = {address for each in every for address in each.accounts}
+            self.run.filling.wait(reached, self.run.stop)
             self._send(every)
             taken = [each for each in self._outcomes if self._outcomes[each].sent]
             if taken:
@@ -177,13 +179,37 @@ class AddressContext(Context):
                 reply = client.rcpt(rcpt, notify="SUCCESS,FAILURE" if asks else "")
                 at = f"RCPT TO:<{rcpt}>"
         if reply.kind == 2:
+            self._note(case)
             reply, at = client.data(text), _("the message")
         if reply.code == 250:
             outcome.sent = text
         else:
+            if at == _("the message"):
+                self._note(case, refused=True)
             outcome.refused = _("{command} gets {reply}").format(command=at, reply=reply)
             outcome.later = reply.kind == 4
             client.command("RSET")
+
+    def _note(self, case: Case, *, refused: bool = False) -> None:
+        """Where it will be, if the run ends before it is looked for; and what its sender may get about it."""
+        places = [(*self._owner(address), self._search) for address in case.accounts]
+        sender = self.partner.sender
+        if (case.kind in REPORTS or case.outside) and sender is not None and keeps(sender):
+            places.append((self.host, sender, self._search_reports))
+        for host, account, search in places:
+            if refused:
+                self.run.leftovers.refused(account, search)
+            else:
+                sure = search == self._search or case.kind in REPORTS
+                self.run.leftovers.note(host, account, search, sure=sure)
+
+    @property
+    def _search(self) -> str:
+        return f"HEADER {message.MARK} {self.batch}"
+
+    @property
+    def _search_reports(self) -> str:
+        return f"TEXT {self.batch}"
 
     def _login(self, host: Host, number: int, account: Account) -> Client:
         assert account.password is not None
@@ -301,13 +327,15 @@ class AddressContext(Context):
                     turn += 1
                     self._collect(client, address, folders_at(client, turn), by_token)
                 client.quit()
+        if tokens <= self._arrived(address):
+            self.run.leftovers.gone(account, self._search)
 
     def _collect(
         self, client: Imap, address: str, folders: Collection[str], by_token: dict[str, Outcome]
     ) -> None:
         """What is there of this run, noted and removed."""
         for folder in folders:
-            uids = client.search_in(folder, f"HEADER {message.MARK} {self.batch}")
+            uids = client.search_in(folder, self._search)
             for uid in uids:
                 text = client.fetch(uid)
                 outcome = by_token.get(_token(text))
@@ -341,12 +369,8 @@ class AddressContext(Context):
             with client.connection:
                 while True:
                     for folder in folders_at(client, 1):
-                        uids = client.search_in(folder, f"TEXT {self.batch}")
-                        uids = [
-                            uid
-                            for uid in uids
-                            if uid not in client.search(f"HEADER {message.MARK} {self.batch}")
-                        ]
+                        uids = client.search_in(folder, self._search_reports)
+                        uids = [uid for uid in uids if uid not in client.search(self._search)]
                         for text in map(client.fetch, uids):
                             for token in {found for found in by_token if found.encode() in text}:
                                 by_token[token].reports.append(text)
@@ -359,6 +383,8 @@ class AddressContext(Context):
                     except ReadTimeout:
                         break
                 client.quit()
+        if all(by_token[token].reports for token in wanted) or not self.weaker:
+            self.run.leftovers.gone(sender, self._search_reports)
 
     def _owner(self, address: str) -> tuple[Host, Account]:
         domain = next(one for one in self.run.inventory.domains if one.name == address.rpartition("@")[2])

@@ -26,12 +26,14 @@ from mailprov.probe import other_software
 from mailprov.probe.clients import tls
 from mailprov.probe.clients.client import Client
 from mailprov.probe.clients.connection import Connection, Deadline, Peer, Transcript
-from mailprov.probe.clients.errors import NoPasswords, ProbeError, Refused, Unreachable
+from mailprov.probe.clients.errors import NoPasswords, ProbeError, Refused, Unreachable, UntrustedCertificate
 from mailprov.probe.clients.imap import Imap
 from mailprov.probe.clients.pop3 import Pop3
 from mailprov.probe.clients.resolver import Answer, QueryTimeout, Resolver
 from mailprov.probe.clients.session import open_session
 from mailprov.probe.clients.smtp import Smtp
+from mailprov.probe.filling import Filling
+from mailprov.probe.leftovers import Leftovers
 from mailprov.probe.profiles import Bar
 from mailprov.probe.queues import Queues
 from mailprov.probe.registry import PROBED, Entry, reachability
@@ -40,10 +42,6 @@ from mailprov.probe.timing import Timing
 from mailprov.probe.turns import Turns
 from mailprov.probe.vantage import Vantages
 from mailprov.probe.zones import Zones
-
-
-class UntrustedCertificate(ProbeError):
-    """The certificate is not to be trusted, so the password was not sent."""
 
 
 @dataclass
@@ -60,15 +58,13 @@ class Run:
     addresses: dict[str, tuple[str, ...]] = field(default_factory=dict)
     # A port other than the real one, for tests: (address, port) → port.
     port_map: dict[tuple[str, int], int] = field(default_factory=dict)
-    # What connections to the same service learn together: (host name, port) → peer.
-    peers: dict[tuple[str, int], Peer] = field(default_factory=dict)
+    peers: dict[tuple[str, int], Peer] = field(default_factory=dict)  # what connections to one service learn
     # What probes found, for others that build on it: (probe, target) → verdict.
     verdicts: dict[tuple[str, Target], Verdict] = field(default_factory=dict)
     # The run's name, which chooses the accounts that log in, and how many of each domain; None: all.
     ident: str = ""
     accounts: int | None = USUAL_ACCOUNTS
-    # Hosts that have just been brought to the desired state, by name.
-    provisioned: frozenset[str] = frozenset()
+    provisioned: frozenset[str] = frozenset()  # hosts that were just brought to the desired state, by name
     # Optional ports that nobody offers: (address, port) → what was seen. Filled before the first probe.
     absent: dict[tuple[str, int], str] = field(default_factory=dict)
     # Addresses of which no port is looked at, as fail2ban there holds ours: (host, address). Filled before.
@@ -89,6 +85,8 @@ class Run:
     signing: PublicKeys | None = None
     vantages: Vantages = field(default_factory=lambda: Vantages(None))
     queues: Queues = field(default_factory=lambda: Queues(None, 0, threading.Event()))
+    filling: Filling = field(default_factory=Filling)  # mailboxes without room for a moment
+    leftovers: Leftovers = field(default_factory=Leftovers)  # what was sent and is not removed yet
     intrusive: bool = False  # somebody agrees to probes that others notice, and to mail for foreign addresses
     selectors: tuple[str, ...] | None = None  # None: an inventory describes the domains
     bar: Bar = field(default_factory=Bar)  # the profile's

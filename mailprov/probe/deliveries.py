@@ -209,5 +209,17 @@ class DeliveryContext(Context):
         assert isinstance(client, Imap)
         return client
 
+    def note(self) -> None:
+        """It will be in the recipient's mailbox, if the run ends before it is removed there."""
+        self.run.leftovers.note(self.recipient_host, self.plan.recipient, self._search)
+
+    def forget(self) -> None:
+        """It is not there, or no more."""
+        self.run.leftovers.gone(self.plan.recipient, self._search)
+
+    @property
+    def _search(self) -> str:
+        return f"HEADER {message.MARK} {self.token}"
+
     def search(self, client: Imap, folder: str) -> list[int]:
-        return client.search_in(folder, f"HEADER {message.MARK} {self.token}")
+        return client.search_in(folder, self._search)

@@ -330,6 +330,7 @@ class Jobs:
             probes = [probe for probe in self._probes if probe.scope is Scope.DELIVERY]
             if not any(self.wanted(probe.entry.id) for probe in probes):
                 return
+            self._run.filling.wait([plan.recipient.address], self._run.stop)
             context = DeliveryContext(self._run, probes[0].entry, plan=plan)
             for probe in probes:
                 context.entry = probe.entry

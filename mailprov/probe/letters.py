@@ -111,10 +111,15 @@ class LetterContext(Context):
             self._outcomes = {
                 each: Outcome(f"{self.batch}{number:02x}") for number, each in enumerate(self.kinds)
             }
+            self.run.filling.wait([self.recipient.address], self.run.stop)
             self._send_all(self._outcomes)
             if any(outcome.taken for outcome in self._outcomes.values()):
                 self._look(self._outcomes)
         return self._outcomes[kind]
+
+    @property
+    def _search(self) -> str:
+        return f"HEADER {message.MARK} {self.batch}"
 
     def _address(self) -> str:
         addresses = self.run.addresses.get(self.host.name)
@@ -166,8 +171,11 @@ class LetterContext(Context):
             if outcome.reply.kind == 2:
                 outcome.reply, outcome.at = client.rcpt(own), f"RCPT TO:<{own}>"
             if outcome.reply.kind == 2:
+                self.run.leftovers.note(self.host, self.recipient, self._search)
                 outcome.reply, outcome.at = client.data(text), _("the message")
                 outcome.taken = outcome.reply.kind == 2
+                if not outcome.taken:
+                    self.run.leftovers.refused(self.recipient, self._search)
             client.quit()
         refused = outcome.reply.code in (450, 504, 550, 554) and outcome.at.startswith("RCPT")
         if stranger and self._named and refused:  # it may be that name that it does not like
@@ -213,11 +221,13 @@ class LetterContext(Context):
                     except ReadTimeout:
                         break
                 client.quit()
+        if not self.left and all(one.folders for one in outcomes.values() if one.taken):
+            self.run.leftovers.gone(account, self._search)
 
     def _collect(self, client: Imap, turn: int, by_token: dict[str, Outcome]) -> None:
         """What is there of this run, noted and removed."""
         for folder in folders_at(client, turn):
-            uids = client.search_in(folder, f"HEADER {message.MARK} {self.batch}")
+            uids = client.search_in(folder, self._search)
             for uid in uids:
                 text = client.fetch(uid)
                 mark = f"{message.MARK}: ".encode()

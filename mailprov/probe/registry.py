@@ -65,6 +65,7 @@ class Scope(Enum):
     DELIVERY = "delivery"  # a pair of domains
     ADDRESSES = "addresses"  # the addresses of a domain
     LETTERS = "letters"  # a few messages to one account of a domain
+    MAILBOX = "mailbox"  # the mailbox of an account for tests, on each host
 
 
 class Phase(Enum):
@@ -117,6 +118,7 @@ _FAMILIES = (
     "delivery",
     "address",
     "dsn",
+    "quota",
     "dns",
     "dane",
     "web",

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 
 import dns.resolver
 
@@ -23,11 +24,14 @@ from mailprov.probe import profiles, vantage, web_bans
 from mailprov.probe.accounts import with_test_passwords
 from mailprov.probe.bans import Ask
 from mailprov.probe.checks import probes
+from mailprov.probe.cleaning import remove
 from mailprov.probe.clients.connection import Deadline
 from mailprov.probe.clients.resolver import Resolver, first_at
 from mailprov.probe.context import PortContext, Run, port_numbered
 from mailprov.probe.deliveries import Partner, candidates, plan_deliveries
 from mailprov.probe.jobs import Job, Jobs
+from mailprov.probe.leftovers import Leftovers
+from mailprov.probe.mailbox_jobs import on_mailboxes
 from mailprov.probe.queues import Ask as AskQueue
 from mailprov.probe.queues import Queues
 from mailprov.probe.registry import ALL_PORTS, PROBED, reachability
@@ -117,6 +121,7 @@ def verify(
     intrusive: bool = False,
     trusted: AskTrusted | None = None,
     profile: Profile = Profile.DEFAULT,
+    leftovers: Leftovers | None = None,
 ) -> list[Finding]:
     """Probe what the inventory declares, from here, and say what it shows.
 
@@ -135,6 +140,8 @@ def verify(
     `intrusive`: probes that cost others something run, too, and mail goes to addresses outside of the inventory.
     `trusted` asks a host which of its networks have us; without it nobody is asked, and every finding counts as it is.
     `profile`: by which bar findings are judged.
+    `leftovers`: what was sent and could not be removed, for whoever tells it; they are removed at the end, also where
+    the run was stopped.
 
     Returns all findings in a stable order. Having none is for the caller to judge. Without
     `intrusive` sends mail only to declared accounts.
@@ -150,6 +157,7 @@ def verify(
     run = Run(inventory, authoritative, timing, secrets.token_hex(6), stop, overall, port_map=port_map or {})
     run.provisioned = frozenset(provisioned)
     run.queues = Queues(queues, timing.delivery, stop)
+    run.leftovers = Leftovers() if leftovers is None else leftovers
     run.ident, run.accounts = ident or run.nonce, accounts
     served = [item for item in inventory.domains if not domains or item.name in domains]
     looked_at = [
@@ -190,20 +198,26 @@ def verify(
         *passwords[_BESIDE:],
         *jobs.wrong_passwords([host for host in looked_at if not host.managed], served),
     ]
+    boxes = list(map(Job, on_mailboxes(run, jobs.wanted, looked_at, served)))
     for job in passwords[:_BESIDE]:
         job.beside()
-    with ThreadPoolExecutor(2, thread_name_prefix="beside") as beside:
-        wrong = beside.submit(runner.work_off, passwords[:_BESIDE])
-        try:
-            run.turns.all_begun()
-            deliveries = beside.submit(_deliveries, runner, jobs, inventory, senders, partner)
-            runner.work_off(looks)
-            deliveries.result()
-            runner.work_off(list(jobs.in_clear(looked_at, served)))
-        finally:
-            run.turns.finish()
-        wrong.result()
-    runner.work_off(last)
+    try:
+        with ThreadPoolExecutor(3, thread_name_prefix="beside") as beside:
+            wrong = beside.submit(runner.work_off, passwords[:_BESIDE])
+            try:
+                run.turns.all_begun()
+                filled = beside.submit(runner.work_off, boxes)
+                deliveries = beside.submit(_deliveries, runner, jobs, inventory, senders, partner)
+                runner.work_off(looks)
+                deliveries.result()
+                filled.result()
+                runner.work_off(list(jobs.in_clear(looked_at, served)))
+            finally:
+                run.turns.finish()
+            wrong.result()
+        runner.work_off(last)
+    finally:
+        run.leftovers.clear(partial(remove, run), waits=stop.is_set())
     if not runner.findings and not stop.is_set():
         runner.report(jobs.inapplicable())
     run.vantages.finish()

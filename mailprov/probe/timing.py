@@ -16,6 +16,8 @@ class Timing:
     # Wrong passwords: Dovecot's penalty grows to 17 s for each try from our address.
     wrong_password: float = 150.0
     delivery: float = 90.0  # from the acceptance of a message to its arrival
+    visible: float = 10.0  # until a second session sees what the first one did
+    warning: float = 5.0  # until a warning of a mailbox that is almost full is there
     dns: float = 5.0  # one question
     transfer: float = 20.0  # from a change of a zone until its secondaries have it
     poll: float = 0.3

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from mailprov import __version__
 from mailprov.errors import bug
@@ -23,6 +24,11 @@ from mailprov.run.exit_code import worst
 from mailprov.run.hosts import Start
 from mailprov.run.ident import run_id
 from mailprov.run.select import Selection
+
+if TYPE_CHECKING:
+    from mailprov.probe import Leftovers
+
+_TAKES, _ENDS = 15.0, 2.0  # seconds after Ctrl-C, with something to take back and without
 
 
 def exit_code(findings: Collection[Finding], *, fail_on_warn: bool = False) -> int:
@@ -96,6 +102,24 @@ def verify(
     return code
 
 
+def _take_back(events: EventQueue, done: threading.Event, sent: list[Leftovers]) -> None:
+    """After Ctrl-C: what was sent is taken out of the mailboxes again, and what is not is told. Ctrl-C once more ends
+    it at once.
+    """
+    left = sent[0] if sent else None
+    if left:
+        text = _("taking out again what was sent, {seconds:g} s at most (Ctrl-C again leaves at once)")
+        events.emit(Notice("", text.format(seconds=_TAKES)))
+    try:
+        events.pump(done.is_set, deadline=time.monotonic() + (_TAKES if left else _ENDS))
+    except KeyboardInterrupt:
+        pass
+    if left is not None:
+        left.leave()
+        for text in left.told():
+            events.emit(Notice("", text))
+
+
 def probe_into(
     events: EventQueue,
     inventory: Inventory,
@@ -126,6 +150,7 @@ def probe_into(
     stop = threading.Event()
     done = events.milestone()
     crash: list[str] = []
+    sent: list[Leftovers] = []
 
     acceptance = Acceptance(inventory)
 
@@ -138,6 +163,8 @@ def probe_into(
         ending = ExitStack()
         try:
             from mailprov import probe  # slow to load, and an apply that changes nothing probes nothing
+
+            sent.append(probe.Leftovers())
 
             def bans(hosts: Collection[Host]) -> dict[str, probe.Bans]:
                 from mailprov.run.bans import ask
@@ -185,6 +212,7 @@ def probe_into(
                 selectors=selectors,
                 intrusive=intrusive,
                 profile=inventory.profile,
+                leftovers=sent[0],
             )
         except Exception as error:
             crash.append(str(bug("verify", error)))
@@ -198,7 +226,10 @@ def probe_into(
         events.pump(done.is_set)
     except KeyboardInterrupt:
         stop.set()
+        _take_back(events, done, sent)
         raise
+    for text in sent[0].told() if sent else ():
+        events.emit(Notice("", text))
     for text in acceptance.told(selection.whole and not probe_ids and not skip_ids):
         events.emit(Notice("", text))
     for text in crash:

@@ -30,7 +30,7 @@ from mailprov.model.inventory import (
 from mailprov.model.ports import SERVICES
 from mailprov.model.secret import Secret
 from mailprov.model.values import dataclass
-from mailprov.probe import Timing, verify
+from mailprov.probe import Leftovers, Timing, verify
 from mailprov.probe.bans import Ask
 from mailprov.probe.queues import Ask as AskQueue
 from mailprov.probe.registry import ALL_PORTS
@@ -42,6 +42,7 @@ from mailprov.selftest.state import PASSWORDS
 
 # Seconds that only a machine that hangs reaches: no verdict is to come from how busy it is.
 PATIENCE = 600.0
+_LIMIT = 256 * 1024  # octets of the mailbox for tests
 # Faults that only a deadline ends.
 SLOW_ONLY = {"silent", "dns-silent"}
 RECORDS = {
@@ -172,6 +173,15 @@ class ScriptedLab:
             "@beta.test": ["eva@beta.test"],
         }
 
+    def with_a_mailbox_for_tests(self) -> None:
+        """One on the first host, with a limit; the second host has none."""
+        alpha, beta = self.inventory.domains
+        tests = replace(account("user9@alpha.test"), probe=True, quota=_LIMIT)
+        self.inventory = replace(
+            self.inventory, domains=(replace(alpha, accounts=(*alpha.accounts, tests)), beta)
+        )
+        self.world.limits["user9@alpha.test"] = _LIMIT
+
     def declare_self_signed(self) -> None:
         hosts = tuple(replace(host, tls=Tls()) for host in self.inventory.hosts)
         self.inventory = replace(self.inventory, hosts=hosts)
@@ -221,6 +231,7 @@ class ScriptedLab:
         selectors: tuple[str, ...] | None = None,
         intrusive: bool = False,
         trusted: AskTrusted | None = None,
+        leftovers: Leftovers | None = None,
     ) -> list[Finding]:
         """All findings; `emit` must have seen the same ones. `wait`, in seconds, bounds each probe: for those that
         only a deadline ends.
@@ -248,6 +259,8 @@ class ScriptedLab:
                 wrong_password=wait,
                 delivery=delivery,
                 dns=0.1 if mute else PATIENCE,
+                visible=0.3,  # the scripted servers show it at once or never
+                warning=0.3,
                 transfer=0.2,
                 poll=0.02,
                 overall=4 * PATIENCE,
@@ -267,6 +280,7 @@ class ScriptedLab:
             intrusive=intrusive,
             trusted=trusted,
             profile=self.inventory.profile,
+            leftovers=leftovers,
         )
         assert sorted(map(repr, seen)) == sorted(map(repr, found))
         return seen if in_order_of_arrival else found

@@ -12,7 +12,7 @@ from mailprov.model.ports import TlsStart
 from mailprov.selftest.completion import completed
 from mailprov.selftest.delivery_reports import about
 from mailprov.selftest.session import Gone, Session
-from mailprov.selftest.signer import SIGNED, sign
+from mailprov.selftest.signer import signed_and_checked
 from mailprov.selftest.state import DOMAINS, FQDNS, PASSWORDS
 
 
@@ -20,6 +20,7 @@ class Smtp(Session):
     sender = ""
     recipients: Sequence[str] = ()
     envelope = ""
+    size = 0
     notified: Sequence[str] = ()  # recipients whose sender wants to be told that it arrived
     trusted = False  # it takes us for somebody of its own network
     hello = False
@@ -167,7 +168,7 @@ class Smtp(Session):
     def _mail(self, rest: str) -> None:
         self.sender = re.search(r"<(.*?)>", rest)[1]  # type: ignore[index]
         self.envelope = found[1] if (found := re.search(r" ENVID=(\S+)", rest)) else ""
-        size = int(found[1]) if (found := re.search(r" SIZE=(\d+)", rest)) else 0
+        size = self.size = int(found[1]) if (found := re.search(r" SIZE=(\d+)", rest)) else 0
         if not self.hello and "needs-no-helo" not in self.faults:
             self.send("503 5.5.1 Error: send HELO/EHLO first")
         elif "sender-4xx" in self.faults:
@@ -229,6 +230,9 @@ class Smtp(Session):
                 self.send("250 2.1.5 Ok")
         elif "address-4xx" in self.faults and self.user and address not in PASSWORDS:
             self.send("451 4.3.0 <x>: Temporary lookup failure")
+        elif self._full(address):
+            code = "550 5.7.1" if "quota-odd-code" in self.faults else "552 5.2.2"
+            self.send(f"{code} <{address}>: Recipient address rejected: Mailbox is full")
         elif here and (self.world.ends(address, self.faults) or "catch-all" in self.faults):
             self._take(address)
         elif here:
@@ -247,6 +251,14 @@ class Smtp(Session):
             self.send("454 4.7.1 Relay access denied")
         else:
             self.send("554 5.7.1 Relay access denied")
+
+    def _full(self, address: str) -> bool:
+        if "quota-sticks" in self.faults and address in self.world.emptied:
+            return True
+        if "quota-refuses-all" in self.faults and address in self.world.limits:
+            return True
+        late = {"quota-late", "quota-loses", "quota-stores"} & self.faults
+        return self.world.over(address, self.size) and not late
 
     def _take(self, address: str) -> None:
         self.recipients = [*self.recipients, address]
@@ -280,6 +292,10 @@ class Smtp(Session):
             text = text.replace(b"AAECAwQFBgcI", b"AAECAwQFBgcJ")
         for recipient in self.recipients:
             found = self.world.ends(recipient, self.faults)
+            if self.world.over(recipient, len(text)) and "quota-stores" not in self.faults:
+                if "quota-loses" not in self.faults:
+                    self._report(recipient, False, text)
+                continue
             for mailbox in found or ([recipient] if recipient in PASSWORDS else []):
                 self._deliver(mailbox, text)
             if "no-reports" not in self.faults and (
@@ -324,21 +340,6 @@ class Smtp(Session):
         with self.world.lock:
             self.world.queued += [(recipient, b"".join(lines)) for recipient in self.recipients]
 
-    def _trusted(self, there: str, text: bytes) -> bytes:
-        """Signed on the way out, checked on the way in."""
-        found = re.search(rb"^From: <[^@]+@([^>]+)>", text, re.MULTILINE)
-        domain = found[1].decode() if found else ""
-        faults = self.faults
-        if domain and "unsigned" not in faults and re.search(rb"(?m)^Date:", text):
-            signed = ("from", "to") if "signs-little" in faults else SIGNED
-            text = sign(text, domain, other_key="signs-with-other-key" in faults, signed=signed)
-        if "keeps-forgery" not in faults:
-            text = re.sub(rb"Authentication-Results: [^\r]*\r\n", b"", text)
-        spf = "softfail" if "spf-fails" in faults else "pass"
-        dmarc = "none" if "no-dmarc" in faults else "pass" if self.user else "fail"
-        results = f"{there}; dkim=pass (a; b) header.d={domain};\r\n\tspf={spf} smtp.mailfrom={domain}; dmarc={dmarc}"
-        return text if "unchecked" in faults else f"Authentication-Results: {results}\r\n".encode() + text
-
     def _is_end(self, line: bytes, before: bytes) -> bool:
         if {"smuggles", "smuggles-late"} & self.faults:
             return line in {b".\n", b".\r\n"}
@@ -378,7 +379,7 @@ class Smtp(Session):
             received.append(
                 f"from {device} (unknown {device})\r\n\tby {self.fqdn} (Postfix) with {login} id z; date"
             )
-        text = self._trusted(there, text)
+        text = signed_and_checked(text, there, self.faults, own=bool(self.user))
         if "alters-body" in self.faults:
             text = text.replace(b"\r\nFrom here", b"\r\n>From here")
         if "adds-disclaimer" in self.faults:

@@ -39,6 +39,9 @@ class State:
     port_map: dict[tuple[str, int], int] = field(default_factory=dict)
     shut: set[str] = field(default_factory=set)  # who may not log in
     deaf: set[str] = field(default_factory=set)  # who gets no mail
+    limits: dict[str, int] = field(default_factory=dict)  # octets that a mailbox may have
+    emptied: set[str] = field(default_factory=set)  # whose mailbox with a limit has lost something
+    flags: dict[tuple[str, int], set[str]] = field(default_factory=dict)  # of a message: user, UID
     # Other names than details and those in domain aliases: address → the mailboxes that get its mail.
     routes: dict[str, list[str]] = field(default_factory=dict)
     # Accepted, and in no mailbox yet: recipient and message. `flush` delivers it.
@@ -81,6 +84,10 @@ class State:
         if "forward-keeps" in faults and own:
             found = [*own, *(each for each in found if each not in own)]
         return found
+
+    def over(self, user: str, size: int) -> bool:
+        """Whether there is no room for so much more."""
+        return user in self.limits and sum(map(len, self.boxes[user])) + size > self.limits[user]
 
     def faults_of(self, address: str) -> frozenset[str]:
         words = (word.rpartition("/") for word in self.faults)

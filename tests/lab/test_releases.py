@@ -14,6 +14,7 @@ import pytest
 
 from mailprov import lab
 from mailprov.errors import LabError
+from mailprov.selftest import mailbox_cases
 from tests.lab.labs import run_on
 from tests.lab.matrix import FQDN, cases, inventory, misplaced, posted
 from tests.lab.program import Result, run
@@ -65,9 +66,10 @@ def hosts(pristine: lab.Lab, second: Result) -> lab.Lab:
 
 
 def test_a_pristine_host_is_installed_and_every_probe_passes(pristine: lab.Lab, first: Result) -> None:
-    # Three of the eight accounts of each domain; no address is a public one, no zone is signed, and no host serves a
-    # policy.
-    chosen = {("auth.ok", "skip"), ("dns.ptr", "skip"), ("dane.tlsa", "skip"), ("dns.mta-sts", "skip")}
+    # Three of the eight accounts of each domain; no address is a public one, no zone is signed, no host serves a
+    # policy, and no account is for tests.
+    probes = ("auth.ok", "dns.ptr", "dane.tlsa", "dns.mta-sts", *mailbox_cases.PROBES)
+    chosen = {(probe, "skip") for probe in probes}
     bad = [
         (f["id"], f["target"], f["observed"])
         for f in first.of("found")

@@ -21,7 +21,8 @@ from mailprov.model.inventory import Host, TlsMode
 from mailprov.probe.accounts import lacking, usable
 from mailprov.probe.clients import https, tls
 from mailprov.probe.clients.connection import Connection
-from mailprov.probe.context import DomainContext, UntrustedCertificate
+from mailprov.probe.clients.errors import UntrustedCertificate
+from mailprov.probe.context import DomainContext
 from mailprov.probe.registry import Scope, probe
 from mailprov.probe.web_names import elsewhere
 

@@ -215,9 +215,11 @@ def submit(context: DeliveryContext) -> Iterator[Finding]:
             eight_bit=eight_bit,
             forged_by=context.recipient_host.fqdn,
         )
-        reply, at = _hand_in(client, plan.sender.address, plan.recipient.address, text, eight_bit)
+        reply, at = _hand_in(context, client, text, eight_bit)
         if reply.code == 250:
             client.quit()
+    if reply.code != 250:
+        context.forget()
     context.not_sent = _("not submitted: {command} gets {reply}").format(command=at, reply=reply)
     if reply.code == 250:
         context.sent = text
@@ -234,13 +236,15 @@ def submit(context: DeliveryContext) -> Iterator[Finding]:
         )
 
 
-def _hand_in(client: Smtp, sender: str, recipient: str, text: bytes, eight_bit: bool) -> tuple[Reply, str]:
+def _hand_in(context: DeliveryContext, client: Smtp, text: bytes, eight_bit: bool) -> tuple[Reply, str]:
+    sender, recipient = context.plan.sender.address, context.plan.recipient.address
     reply = client.mail(sender, eight_bit)
     if reply.code != 250:
         return reply, f"MAIL FROM:<{sender}>"
     reply = client.rcpt(recipient)
     if reply.kind != 2:
         return reply, f"RCPT TO:<{recipient}>"
+    context.note()
     return client.data(text), _("the message")
 
 

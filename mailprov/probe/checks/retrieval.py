@@ -163,4 +163,5 @@ def _remove(context: DeliveryContext, client: Imap) -> tuple[Verdict, str]:
         return Verdict.WARN, _("the message is not there (if it arrives later, it stays)")
     if left := client.remove(found):
         return Verdict.WARN, left
+    context.forget()
     return Verdict.PASS, _("removed {count} from {folder}").format(count=len(found), folder=context.folder)

@@ -1,7 +1,7 @@
-"""Probes of what a stranger gets away with on port 25: names asked for, commands sent too early, a second message
-hidden in the first (SMTP smuggling).
+"""Probes of what a stranger gets away with on port 25: commands sent too early, a second message hidden in the first
+(SMTP smuggling).
 
-Public: the probes `smtp.vrfy`, `smuggle.pipelining`, `smuggle.in`. Mail is sent only to an account of the inventory,
+Public: the probes `smuggle.pipelining` and `smuggle.in`. Mail is sent only to an account of the inventory,
 and removed again. Errors of `clients` pass through; the runner makes them errors.
 """
 
@@ -45,71 +45,6 @@ _SENDER, _AUTHOR = "", "nobody@mailprov-stranger.invalid"
 _AT_ONCE = 4  # connections, to servers of others
 Seen = dict[str, set[tuple[str, int]]]  # token → folder and UID of each message that has it
 _NOT_TAKEN = N_("cannot tell, because mail for a user of this server is not accepted: {reply}")
-
-
-@probe(
-    "smtp.vrfy",
-    Scope.PORT,
-    N_("The server does not reveal which users exist"),
-    expected=N_("the same refusal, or the same 252 (cannot verify), for a user and for a made-up name"),
-    steps=(
-        N_("VRFY a user of this server, then a made-up name in the same domain."),
-        N_("EXPN the same two."),
-    ),
-    verdicts={
-        "pass": N_("the same answer to both, and no 250"),
-        "warn": N_(
-            "VRFY tells the two apart on a server with `managed: false`, and so does RCPT, as it must (unknown.user)"
-        ),
-        "fail": N_("250 for the user, or answers that tell the two apart"),
-        "error": N_("4xx, silence, or a dropped connection"),
-        "skip": N_("no address of this server is known"),
-    },
-    refs=("RFC 5321 section 7.3", "RFC 5321 section 3.5.3", "postconf(5) disable_vrfy_command"),
-    ports=_FROM_STRANGERS,
-)
-def vrfy(context: PortContext) -> Iterator[Finding]:
-    known = known_address(context)
-    if not known:
-        yield context.skip(_("no address of this server is known"))
-        return
-    unknown = f"nobody-{context.run.nonce}@{known.rpartition('@')[2]}"
-    client = context.smtp()
-    with client.connection:
-        pairs = [[client.command(f"{verb} {name}") for name in (known, unknown)] for verb in ("VRFY", "EXPN")]
-        named = _named_by_rcpt(client, outside_sender(context), known, unknown)
-        client.quit()
-    replies = [reply for pair in pairs for reply in pair]
-    later = [reply for reply in replies if reply.kind == 4]
-    vrfy_both, expn_both = pairs
-    shown = _(
-        "VRFY {address} gets {reply}, a made-up name {other_reply}; EXPN gets {expn} and {other_expn}"
-    ).format(
-        address=known,
-        reply=vrfy_both[0],
-        other_reply=vrfy_both[1],
-        expn=expn_both[0],
-        other_expn=expn_both[1],
-    )
-    advice = "postconf -e 'disable_vrfy_command = yes'"
-    says_more = any(reply.code == 250 for reply in replies) or pairs[1][0].code != pairs[1][1].code
-    if later:
-        yield context.error(_("refused temporarily: {reply}").format(reply=later[0]))
-    elif pairs[0][0].code != pairs[0][1].code and named and not says_more and not context.host.managed:
-        # What Postfix does if nobody says otherwise: a guesser learns by VRFY what RCPT must tell anyway.
-        yield context.warn(_("{replies}; RCPT tells the two apart as well").format(replies=shown), advice)
-    elif says_more or pairs[0][0].code != pairs[0][1].code:
-        yield context.failed(shown, advice)
-    else:
-        yield context.passed(f"VRFY: {pairs[0][0]}; EXPN: {pairs[1][0]}")
-
-
-def _named_by_rcpt(client: Smtp, sender: str, known: str, unknown: str) -> bool:
-    """Whether RCPT takes the one and refuses the other for good."""
-    taken = _begun(client, sender, known)
-    refused = client.rcpt(unknown) if taken.kind == 2 else taken
-    client.command("RSET")
-    return taken.kind == 2 and refused.kind == 5
 
 
 @probe(
@@ -214,6 +149,7 @@ def smuggling(context: PortContext) -> Iterator[Finding]:
         return
     if not context.host.managed:
         _mailbox(context, account).quit()  # else the messages would stay where nobody can remove them
+    context.run.filling.wait([account.address], context.run.stop)
     cover, hidden = secrets.token_hex(12), secrets.token_hex(12)
     control, tries = _send_all(context, account, cover, hidden)
     if control.code != 250:
@@ -232,7 +168,7 @@ def smuggling(context: PortContext) -> Iterator[Finding]:
     queue = context.run.queues.gone(context.host, [account.address])
     left = _look_and_remove(context, account, seen, cover, 0 if queue.sure or queue.waiting else taken)
     if len(seen[cover]) == taken and not (obeyed or seen[hidden] or queue.sure):
-        again = _send(context, account, _message(context, account, cover))
+        again = _send(context, account, cover)
         if again.code != 250:
             yield context.error(
                 _(
@@ -243,6 +179,8 @@ def smuggling(context: PortContext) -> Iterator[Finding]:
         taken, plain = taken + 1, 2
         left = _look_and_remove(context, account, seen, cover, taken)
     covers, smuggled = len(seen[cover]), len(seen[hidden])
+    if covers >= taken and not left:
+        context.run.leftovers.gone(account, _search(cover))
     if obeyed or smuggled:
         yield context.failed(
             (
@@ -290,12 +228,19 @@ def _message(context: PortContext, account: Account, token: str) -> bytes:
     return message.build(token, context.run.nonce, _AUTHOR, account.address, eight_bit=False)
 
 
-def _send(context: PortContext, account: Account, text: bytes) -> Reply:
+def _search(token: str) -> str:
+    return f"HEADER {message.MARK} {token}"
+
+
+def _send(context: PortContext, account: Account, token: str) -> Reply:
     client = context.smtp()
     with client.connection:
         reply = _begun(client, _SENDER, account.address)
         if reply.kind == 2:
-            reply = client.data(text)
+            context.run.leftovers.note(context.host, account, _search(token))
+            reply = client.data(_message(context, account, token))
+            if reply.code != 250:
+                context.run.leftovers.refused(account, _search(token))
         if reply.code == 250:
             client.quit()
     return reply
@@ -312,7 +257,7 @@ def _send_all(
     contexts = [dataclasses.replace(context), *false_ends]
     at_once = len(contexts) if context.host.managed else _AT_ONCE
     with ThreadPoolExecutor(at_once, thread_name_prefix="smuggle") as pool:
-        plain = pool.submit(_send, contexts[0], account, _message(context, account, cover))
+        plain = pool.submit(_send, contexts[0], account, cover)
         futures = [
             pool.submit(_smuggle, each, account, cover, hidden, ending)
             for each, ending in zip(contexts[1:], _ENDINGS.values(), strict=True)
@@ -328,8 +273,7 @@ def _send_all(
 
 def _smuggle(context: PortContext, account: Account, cover: str, hidden: str, ending: bytes) -> list[Reply]:
     """All replies after the first message's text: one, or more from a server that obeys what stands in it."""
-    client = context.smtp()
-    replies: list[Reply] = []
+    client, replies = context.smtp(), list[Reply]()
     with client.connection:
         begun = _begun(client, _SENDER, account.address)
         if begun.kind == 2:
@@ -339,6 +283,7 @@ def _smuggle(context: PortContext, account: Account, cover: str, hidden: str, en
         first, second = (message.header_of(_message(context, account, token)) for token in (cover, hidden))
         commands = f"MAIL FROM:<{_SENDER}>\r\nRCPT TO:<{account.address}>\r\nDATA\r\n".encode()
         text = first + b"A line" + ending + commands + second + b"smuggled\r\n.\r\nQUIT\r\n"
+        context.run.leftovers.note(context.host, account, _search(cover))
         client.connection.send(text, _("(a false end)"))
         try:
             while not replies or replies[-1].code != 221:
@@ -346,6 +291,8 @@ def _smuggle(context: PortContext, account: Account, cover: str, hidden: str, en
         except ProbeError as error:
             if not replies:
                 raise type(error)(_("after {end}: {error}").format(end=repr(ending), error=error)) from None
+    if replies[0].code != 250:
+        context.run.leftovers.refused(account, _search(cover))
     return replies
 
 
@@ -393,7 +340,7 @@ def _see_and_remove(client: Imap, folder: str, seen: Seen) -> str:
     client.select(folder)
     left = ""
     for token, places in seen.items():
-        found = client.search(f"HEADER {message.MARK} {token}")
+        found = client.search(_search(token))
         places.update((folder, uid) for uid in found)
         left = (client.remove(found) if found else "") or left
     return left

@@ -11,6 +11,7 @@
     TemporaryFailure   the server gave a temporary refusal: nothing was decided
     NoPasswords        the server refuses every password
     TurnedAway         a TemporaryFailure: the server greets with 4xx
+    UntrustedCertificate    the certificate is not to be trusted, so the password was not sent
     Interrupted        the run was interrupted, or its time was used up
 
 The runner makes them findings with the verdict error.
@@ -79,3 +80,7 @@ class NoPasswords(ProbeError):
                 "{reply}"
             ).format(reply=reply)
         )
+
+
+class UntrustedCertificate(ProbeError):
+    """The certificate is not to be trusted, so the password was not sent."""

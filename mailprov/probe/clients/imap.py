@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from mailprov.i18n import _
+from mailprov.i18n import _, ngettext
 from mailprov.model.values import dataclass
 from mailprov.probe.clients.client import Login, MailboxClient, Outcome, refuse_passwords
 from mailprov.probe.clients.connection import Connection, printable
@@ -16,6 +16,7 @@ from mailprov.probe.clients.errors import ProtocolError, TemporaryFailure
 
 _LITERAL = re.compile(rb"\{(\d{1,9})\}\r?\n$")
 _LIST = re.compile(r'LIST \((.*?)\) (?:"(?:[^"\\]|\\.)*"|NIL) (.+)', re.IGNORECASE)
+_STORAGE = re.compile(r"^QUOTA .*\bSTORAGE (\d{1,15}) (\d{1,15})\b", re.IGNORECASE)
 _CODE = re.compile(r"\[([A-Z0-9-]+)")
 _NUMBER = re.compile(r"[0-9]{1,10}")  # of 32 bits (RFC 9051 section 9)
 
@@ -197,6 +198,40 @@ class Imap(MailboxClient):
         if not found:
             raise ProtocolError(_("the message is not there"))
         return self.fetch(found[0])
+
+    def append(self, folder: str, text: bytes) -> Response:
+        """APPEND with a literal that the server must agree to (RFC 9051 section 6.3.12); a refusal is an answer."""
+        self._count += 1
+        tag = f"m{self._count}"
+        self.connection.send(f"{tag} APPEND {_quoted(folder)} {{{len(text)}}}\r\n".encode())
+        response = self._finish(tag)
+        if response.status != "+":
+            return response
+        shown = ngettext("({count} byte of message)", "({count} bytes of message)", len(text))
+        self.connection.send(text + b"\r\n", shown.format(count=len(text)))
+        return self._finish(tag)
+
+    def room(self, folder: str) -> tuple[int, int] | None:
+        """How much is used and how much may be, in octets (RFC 9208); None where the server tells no limit."""
+        for item in self.command(f"GETQUOTAROOT {_quoted(folder)}").untagged:
+            if found := _STORAGE.search(item.text):
+                return int(found[1]) * 1024, int(found[2]) * 1024
+        return None
+
+    def flags(self, uid: int) -> frozenset[str]:
+        """Of one message, in lower case; empty where it is not there."""
+        for item in self.command(f"UID FETCH {uid} (UID FLAGS)").untagged:
+            if re.search(rf"\bUID {uid}\b", item.text, re.IGNORECASE):
+                found = re.search(r"FLAGS \(([^)]*)\)", item.text, re.IGNORECASE)
+                return frozenset(found[1].lower().split()) if found else frozenset()
+        return frozenset()
+
+    def validity(self, folder: str) -> tuple[str, int]:
+        """UIDVALIDITY and UIDNEXT, 0 where it is not told; the folder is selected."""
+        said = " ".join(item.text for item in self.select(folder).untagged)
+        valid = re.search(r"\[UIDVALIDITY (\d+)\]", said, re.IGNORECASE)
+        follows = re.search(r"\[UIDNEXT (\d+)\]", said, re.IGNORECASE)
+        return valid[1] if valid else "", int(follows[1]) if follows else 0
 
     def search_in(self, folder: str, criteria: str) -> list[int]:
         """UIDs in this folder, which is selected. Raises ProtocolError when it cannot be."""

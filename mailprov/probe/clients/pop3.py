@@ -1,5 +1,4 @@
-"""A minimal POP3 client that keeps the bytes it gets (RFC 1939, 2449, 2595). It has no DELE: probes never
-delete by POP.
+"""A minimal POP3 client that keeps the bytes it gets (RFC 1939, 2449, 2595).
 
 Public: Pop3, PopReply, NoSuchMessage. Raises the errors of `clients`; what is not POP is ProtocolError. Nothing
 here judges.
@@ -128,6 +127,14 @@ class Pop3(MailboxClient):
         if not reply.ok:
             raise NoSuchMessage(str(reply))
         return self._body()
+
+    def delete(self, number: int) -> PopReply:
+        """DELE: the message goes with `end`, and with nothing else (RFC 1939 section 6)."""
+        return self.command(f"DELE {number}")
+
+    def end(self) -> PopReply:
+        """QUIT, and its answer: what was marked is removed now."""
+        return self.command("QUIT")
 
     def find(self, field: str, value: str, folder: str) -> bytes:
         refused = ""

@@ -199,6 +199,7 @@ OTHER_TEXTS = {
     "selftest/exchange_online.py",
     "selftest/hosted_cases.py",
     "selftest/letter_cases.py",
+    "selftest/mailbox_cases.py",
     "selftest/mailbox_servers.py",
     "selftest/policy_cases.py",
     "selftest/policy_server.py",

@@ -12,6 +12,7 @@ from mailprov.model.ports import SERVICES
 from mailprov.probe.clients.connection import Connection
 from mailprov.probe.clients.errors import Unreachable
 from mailprov.selftest.scripted_lab import ScriptedLab, account
+from tests.unit.probe.apart import apart
 
 PASS, WARN, FAIL, ERROR, SKIP = Verdict.PASS, Verdict.WARN, Verdict.FAIL, Verdict.ERROR, Verdict.SKIP
 POP_AND_SIEVE = ("pop3", "pop3s", "sieve")
@@ -32,7 +33,7 @@ def numbers(*services: str) -> set[int]:
 
 def test_each_port_that_is_off_is_proved_closed_and_looked_at_by_nothing_else(lab: ScriptedLab) -> None:
     lab.switch_off("mx1", *POP_AND_SIEVE)
-    findings = lab.verify()
+    findings = apart(lab.verify())
     assert [item for item in findings if item.verdict is not PASS and item.target.host] == []
     closed = {(item.target.host, item.target.port) for item in findings if item.id == "net.closed"}
     assert closed == {("mx1", number) for number in numbers(*POP_AND_SIEVE)}
@@ -49,7 +50,7 @@ def test_each_port_that_is_off_is_proved_closed_and_looked_at_by_nothing_else(la
 def test_tls_from_the_first_byte_alone(lab: ScriptedLab) -> None:
     """Neither 143 nor 110 nor 587, also not where a test message is sent and fetched."""
     lab.switch_off("mx1", "imap", "pop3", "submission")
-    findings = lab.verify()
+    findings = apart(lab.verify())
     assert [item for item in findings if item.verdict is not PASS and item.target.host] == []
     sent = {(item.target.domain, item.target.port) for item in findings if item.id == "delivery.path"}
     assert sent == {
@@ -61,7 +62,7 @@ def test_tls_from_the_first_byte_alone(lab: ScriptedLab) -> None:
 
 def test_mail_is_looked_for_on_143_where_993_is_off(lab: ScriptedLab) -> None:
     lab.switch_off("mx1", "imaps")
-    findings = lab.verify("delivery. smuggle.in")
+    findings = apart(lab.verify("delivery. smuggle.in"))
     assert [item for item in findings if item.verdict is not PASS and item.target.host] == []
     cleaned = {
         item.target.port for item in findings if item.id == "delivery.cleanup" and item.target.host == "mx1"
@@ -71,7 +72,7 @@ def test_mail_is_looked_for_on_143_where_993_is_off(lab: ScriptedLab) -> None:
 
 def test_without_imap_no_mail_is_sent_and_one_finding_says_why(lab: ScriptedLab) -> None:
     lab.switch_off("mx1", "imap", "imaps")
-    findings = lab.verify()
+    findings = apart(lab.verify())
     left_out = [item for item in findings if item.verdict is not PASS]
     told = {(item.id, item.verdict, item.target.host) for item in left_out if item.target.host == "mx1"}
     assert told == {("delivery.ready", SKIP, "mx1"), ("smuggle.in", SKIP, "mx1")}
