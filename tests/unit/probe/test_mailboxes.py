@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -78,8 +79,16 @@ def test_what_is_not_filled_is_told(box: ScriptedLab, limit: int | None, used: i
     assert not any("APPEND" in command for command in box.world.commands)
 
 
-def test_mail_for_it_waits_until_there_is_room(box: ScriptedLab) -> None:
+def test_mail_for_it_waits_until_there_is_room(box: ScriptedLab, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the one account of its domain: other probes write to it as well, and none of them finds it full."""
+    waited: list[str] = []
+    wait = Filling.wait
+
+    def noted(self: Filling, addresses: Iterable[str], stop: threading.Event) -> None:
+        waited.extend(addresses)
+        wait(self, waited, stop)
+
+    monkeypatch.setattr(Filling, "wait", noted)
     alpha, beta = box.inventory.domains
     accounts = tuple(one for one in alpha.accounts if one.address == TESTS)
     box.inventory = dataclasses.replace(
@@ -88,6 +97,7 @@ def test_mail_for_it_waits_until_there_is_room(box: ScriptedLab) -> None:
     found = box.verify("quota address.detail", queues=gone)
 
     assert {item.verdict for item in found if item.target.domain == "alpha.test"} == {PASS}, found
+    assert TESTS in waited
     commands = box.world.commands
     emptied = next(at for at, command in enumerate(commands) if "UID EXPUNGE" in command)
     assert all(at > emptied for at, command in enumerate(commands) if command == "DATA")
@@ -97,7 +107,12 @@ def test_who_waits_for_room_goes_on_where_the_run_is_stopped() -> None:
     filling, stop = Filling(), threading.Event()
     filling.begins("a@x.test")
     filling.wait(["b@x.test"], stop)
+    waiting = threading.Thread(target=filling.wait, args=(["a@x.test"], stop), daemon=True)
+    waiting.start()
+    waiting.join(0.05)
+    assert waiting.is_alive()
     stop.set()
+    waiting.join()
     filling.wait(["a@x.test"], stop)
     filling.ends("a@x.test")
     filling.wait(["a@x.test"], threading.Event())
