@@ -26,7 +26,8 @@ class Remedy:
     """One exact change, to be copied as it is.
 
     `kind`: inventory (a key), record (of DNS, as a line of a zone), postfix, dovecot (a command, a line of its
-    configuration), command (in a shell: to mend it, or to see what is wrong), task (for somebody else).
+    configuration), file (a line of a file that the advice names), command (in a shell: to mend it, or to see what is
+    wrong), task (for somebody else).
     `where`: the host, or the domain, that it is for; empty: it says so itself.
     """
 

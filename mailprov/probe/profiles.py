@@ -186,6 +186,7 @@ RULES: dict[Profile, Rules] = {
             Rule("smtp.vrfy", "", (FAIL,), WARN, _HABIT),
             Rule("smuggle.pipelining", "", (FAIL,), WARN, _HABIT),
             Rule("spoof.envelope", "", (FAIL,), WARN, _HABIT),
+            Rule("smuggle.in", "", (FAIL,), WARN, _HABIT),
             Rule("delivery.fetch", "mbox", (WARN,), PASS, N_("a mailbox of the format mbox is a right one")),
             Rule("delivery.path", "by-relay", (FAIL,), PASS, N_("mail may leave by a relay (relayhost)")),
             Rule("delivery.path", "other-address", (WARN,), PASS, N_("mail may leave by a relay (relayhost)")),

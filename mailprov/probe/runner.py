@@ -29,6 +29,7 @@ from mailprov.probe.clients.connection import Deadline
 from mailprov.probe.clients.resolver import Resolver, first_at
 from mailprov.probe.context import PortContext, Run, port_numbered
 from mailprov.probe.deliveries import Partner, candidates, plan_deliveries
+from mailprov.probe.exact_changes import with_remedies
 from mailprov.probe.jobs import Job, Jobs
 from mailprov.probe.leftovers import Leftovers
 from mailprov.probe.mailbox_jobs import on_mailboxes
@@ -65,7 +66,7 @@ class _Runner:
         return later
 
     def _tell(self, found: Finding) -> None:
-        finding = profiles.judged(found, self._profile)
+        finding = with_remedies(profiles.judged(found, self._profile), self._run.inventory)
         with self._lock:
             self.findings.append(finding)
             self._emit(finding)

@@ -26,10 +26,11 @@ def elsewhere(context: DomainContext, host: Host, name: str) -> Finding | None:
         return context.warn(_("{name} does not exist").format(name=name), advice)
     if strange:
         form = _("{name} leads to {addresses}, which is not {host}")
-        advice = _("let it lead to {fqdn}, if mail programs are to find the servers of {domain} by it")
+        record = f"{name}. CNAME {host.fqdn}."
+        advice = _("publish {record} alone, if mail programs are to find the servers of {domain} by it")
         return context.warn(
             form.format(name=name, addresses=all_of(strange), host=host.name),
-            advice.format(fqdn=host.fqdn, domain=context.name),
+            advice.format(record=record, domain=context.name),
         )
     return None
 

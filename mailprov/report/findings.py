@@ -63,6 +63,7 @@ COLUMNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (N_("wrong\nrefused"), ("auth.bad-password",)),
 )
 _COLUMN_OF = {probe: heading for heading, probes in COLUMNS for probe in probes}
+_INDENT = 14  # of what stands beside a label
 _PLACES = 6  # of one finding; of more the number is told
 _TEXTS = 4  # that differ from place to place; of more the number is told
 
@@ -332,6 +333,8 @@ def _detail(group: Sequence[Finding], behind: Behind, verbose: bool = False) -> 
     if verbose:
         rows += [(_("see"), ", ".join(first.refs)), *(("", line) for line in first.evidence)]
     yield from _rows(rows)
+    for remedy in dict.fromkeys(each.text for finding in group for each in finding.remedies):
+        yield _Exact(remedy)
     yield Text()
 
 
@@ -365,6 +368,17 @@ def _rows(rows: Iterable[tuple[str, str]]) -> Iterator[_Hanging]:
     for label, value in rows:
         if value:
             yield _Hanging(Text(f"    {label:<9} ", style="dim"), Text(value))
+
+
+@dataclass(frozen=True)
+class _Exact:
+    """What is to be copied and would be broken at the terminal's edge among other words: on a line of its own there."""
+
+    text: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if console.is_terminal and len(self.text) > options.max_width - _INDENT:
+            yield Text(self.text, no_wrap=True, overflow="ignore", style="bold")
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,7 @@ def _told(finding: Finding) -> dict[str, Any]:
         "observed": finding.observed,
         "judged": finding.judged,
         "todo": [*finding.tasks] or ([finding.advice] if finding.advice else []),
+        "exact": [remedy.text for remedy in finding.remedies if remedy.kind != "task"],
         "lines": finding.evidence,
         "lines_title": ngettext(
             "Conversation: {count} line", "Conversation: {count} lines", len(finding.evidence)

@@ -245,7 +245,7 @@ def _judge_life(leaf: tls.Leaf) -> tuple[Verdict, str, str]:
     if now < leaf.not_before:
         since = f"{leaf.not_before:%Y-%m-%d %H:%M} UTC"
         not_yet = _("not valid before {date}").format(date=since)
-        return Verdict.FAIL, not_yet, _("see the clocks of both machines")
+        return Verdict.FAIL, not_yet, _("see the clocks of both machines (timedatectl)")
     if left <= 0:
         return Verdict.FAIL, _("expired at {date}").format(date=until), advice
     if left < 1 / 10:

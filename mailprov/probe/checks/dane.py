@@ -108,26 +108,27 @@ def dane_tlsa(context: PortContext) -> Iterator[Finding]:
     matching = [one for one in usable if one.usage == _OWN and one.names(leaf)]
     others = [one for one in usable if one.usage == _ISSUER]
     served = value(hashlib.sha256(leaf.key).hexdigest())
+    record = f"{name}. TLSA {served}"
     if not usable:
         yield context.failed(
             _("{records}: none of them is of a kind that is used for mail").format(
                 records=", ".join(answer.values)
             ),
-            _("publish {record}").format(record=served),
+            _("publish {record}").format(record=record),
         )
     elif not matching and others:
         yield context.error(
             _(
                 "{records}: they name an issuer, and whether it issued this certificate is not looked at"
             ).format(records=", ".join(answer.values)),
-            _("publish {record} beside them, which needs no look at the issuer").format(record=served),
+            _("publish {record} beside them, which needs no look at the issuer").format(record=record),
         )
     elif not matching:
         yield context.failed(
             _("{records}, but the key that is served is {record}").format(
                 records=", ".join(answer.values), record=served
             ),
-            _("publish {record} now, and keep the key when the certificate is renewed").format(record=served),
+            _("publish {record} now, and keep the key when the certificate is renewed").format(record=record),
         )
     else:
         yield _judged(context, name, zone, ", ".join(" ".join(map(str, one)) for one in matching))

@@ -61,7 +61,7 @@ def dns_dkim(context: DomainContext) -> Iterator[Finding]:
             continue
         right.append(key.name.partition(".")[0])
         if "y" in tags(answer.values[0]).get("t", "").split(":"):
-            tests.append(key.name)
+            tests.append(f'{key.name}. TXT "{key.text}"')
     asked = {key.host for key in keys}
     unknown = [host for host in _hosts(context) if host not in (context.run.signing or {})]
     keyless = [host for host in _hosts(context) if host not in (*asked, *unknown)]
@@ -79,7 +79,9 @@ def dns_dkim(context: DomainContext) -> Iterator[Finding]:
         yield context.failed(form.format(hosts=", ".join(keyless), domain=context.domain.name), advice)
     elif tests:
         form = _("{names} says t=y: receivers may treat signed mail as if it were not")
-        yield context.warn(form.format(names=", ".join(tests)), _("publish it without t=y"), case="testing")
+        names = ", ".join(record.partition(". ")[0] for record in tests)
+        advice = _("publish it without t=y: {records}").format(records=", ".join(tests))
+        yield context.warn(form.format(names=names), advice, case="testing")
     else:
         yield context.passed(", ".join(right))
 

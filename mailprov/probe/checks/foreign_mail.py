@@ -6,6 +6,7 @@ they judge what every domain needs. NoAnswer passes through; the runner makes it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import dns.inet
@@ -21,8 +22,14 @@ from mailprov.probe.registry import Scope, probe
 
 # Addresses for documentation (RFC 5737, RFC 3849): nobody sends from there.
 _FOREIGN = ("192.0.2.1", "2001:db8::1")
+_WITHOUT_TEST = re.compile(r"\s*\bt\s*=\s*y\s*;?|;\s*t\s*=\s*y\s*$")
+_SET_ASIDE = re.compile(r"(?<=\bp)\s*=\s*none\b")
 _NO_ANSWER = N_("no authoritative server answers")
 _DESCRIBED = N_("the domain is in an inventory; see the probes dns.*")
+
+
+def _text(name: str, text: str) -> str:
+    return f'{name}. TXT "{text}"'
 
 
 def _ask(context: DomainContext, name: str, kind: str) -> Answer:
@@ -90,9 +97,13 @@ def _without_mx(context: DomainContext, answer: Answer) -> Finding:
     if addresses := context.run.resolver.addresses(context.name):
         form = _("no MX record, so mail goes to the domain's own addresses ({addresses})")
         observed = form.format(addresses=", ".join(addresses))
-        return context.warn(observed, _("publish an MX, or `MX 0 .` if the domain takes no mail"))
+        return context.warn(observed, _no_mail(context.name))
     observed = _("no MX record and no address, so no mail arrives")
-    return context.failed(observed, _("publish an MX, or `MX 0 .` if the domain takes no mail"))
+    return context.failed(observed, _no_mail(context.name))
+
+
+def _no_mail(name: str) -> str:
+    return _("publish an MX, or {record} if the domain takes no mail").format(record=f"{name}. MX 0 .")
 
 
 def _bad_target(context: DomainContext, target: str) -> str:
@@ -158,10 +169,10 @@ def zone_spf(context: DomainContext) -> Iterator[Finding]:
     if "pass" in results:
         address = _FOREIGN[results.index("pass")]
         form = _("{record} lets anybody pass (such as {address})")
-        yield context.failed(form.format(record=record, address=address), _("end it in -all or ~all"))
+        yield context.failed(form.format(record=record, address=address), _closed(context.name, record))
     elif {"neutral", "none"} & set(results):
         form = _("{record} says nothing of others, so receivers may take their mail")
-        yield context.warn(form.format(record=record), _("end it in -all or ~all"), case="neutral")
+        yield context.warn(form.format(record=record), _closed(context.name, record), case="neutral")
     elif len(record) > spf.USUAL_SIZE:
         form = _("it has {count} characters, and some receivers read no more than {limit}: {record}")
         observed = form.format(record=record, count=len(record), limit=spf.USUAL_SIZE)
@@ -170,6 +181,13 @@ def zone_spf(context: DomainContext) -> Iterator[Finding]:
         )
     else:
         yield context.passed(record)
+
+
+def _closed(name: str, record: str) -> str:
+    """The same record, with an end."""
+    kept = [term for term in record.split() if term.lstrip("+?~-").lower() != "all"]
+    text = " ".join([*kept, "~all"])
+    return _("end it in ~all or -all: publish {record}").format(record=f'{name}. TXT "{text}"')
 
 
 @probe(
@@ -221,7 +239,7 @@ def zone_dkim(context: DomainContext) -> Iterator[Finding]:
         )
         return
     control = context.follow(record_name(context.name, f"mailprov-{context.run.nonce}"), "TXT").values
-    wrong, tests, short, missing = [], [], [], 0
+    wrong, tests, plain, short, missing = [], [], [], [], 0
     for selector in selectors:
         name = record_name(context.name, selector)
         texts = context.follow(name, "TXT").values
@@ -237,6 +255,7 @@ def zone_dkim(context: DomainContext) -> Iterator[Finding]:
             wrong.append(f"{name} {flaw}")
         elif "y" in tags(texts[0]).get("t", "").split(":"):
             tests.append(name)
+            plain.append(f'{name}. TXT "{_WITHOUT_TEST.sub("", texts[0])}"')
         elif doubt := key_doubt(texts[0]):
             short.append(f"{name} {doubt}")
     if wrong:
@@ -247,7 +266,8 @@ def zone_dkim(context: DomainContext) -> Iterator[Finding]:
         )
     elif tests:
         form = _("{names} says t=y: receivers may treat signed mail as if it were not")
-        yield context.warn(form.format(names=", ".join(tests)), _("publish it without t=y"), case="testing")
+        advice = _("publish it without t=y: {records}").format(records=", ".join(plain))
+        yield context.warn(form.format(names=", ".join(tests)), advice, case="testing")
     elif short:
         yield context.warn("; ".join(short), _("sign with a key of 2048 bits, at a selector of its own"))
     else:
@@ -309,7 +329,9 @@ def zone_dmarc(context: DomainContext) -> Iterator[Finding]:
         form = _("{record} forbids nothing")
         yield context.warn(
             form.format(record=shown),
-            _("once its reports name nobody else of yours: p=quarantine"),
+            _("once its reports name nobody else of yours: publish {record}").format(
+                record=_text(name, _SET_ASIDE.sub("=quarantine", record))
+            ),
             case="policy-none",
         )
     elif doubts := dmarc.doubts(record):

@@ -25,7 +25,7 @@ from mailprov.probe.context import DomainContext
 from mailprov.probe.registry import Scope, probe
 
 _HTTPS = 443
-_SERVE = N_("serve the policy at {url}, as text/plain and without a redirect")
+_SERVE = N_("serve the policy, as text/plain and without a redirect; curl -i {url} shows what is there")
 
 
 @probe(
@@ -98,7 +98,7 @@ def served(context: DomainContext, ca_file: Path | None) -> Policy | Finding:
         form = _("the certificate of {host} is not valid: {reason}")
         return context.failed(
             form.format(host=host, reason=tls.why_untrusted(error)),
-            _("get one for {host} from an authority that everybody knows").format(host=host),
+            _("get one from an authority that everybody knows: certbot certonly -d {host}").format(host=host),
         )
     except (Refused, TlsError) as error:
         return context.failed(f"{url}: {error}", serve)

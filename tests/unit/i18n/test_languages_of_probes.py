@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mailprov.model.findings import Finding, Verdict
+from mailprov.model.inventory import Profile
 from mailprov.probe import catalogue
 from mailprov.report import findings as report
 from mailprov.report.terminal import rich_console
@@ -36,6 +37,7 @@ COMMANDS = {
     "rspamd",
     "sendmail",
 }
+COMMANDS |= {profile.value for profile in Profile} | {"journalctl", "sport"}
 COMMANDS |= {"apply", "dkim", "dns", "mailprov", "rotate", "section", "status", "systemctl"}
 SERVICES = {"imap", "imaps", "submission", "submissions", "sieve"}
 SETTINGS = {"yes", "may", "normalize", "myhostname", "all", "none", "policy"}
