@@ -63,7 +63,11 @@ def read(text: bytes) -> Report:
         if missing:
             raise NoReport(_("of a recipient it lacks {names}").format(names=", ".join(missing)))
         address = group["final-recipient"].partition(";")[2].strip()
-        about.append(About(address.lower(), group["action"].lower(), group["status"].split()[0]))
+        about.append(
+            About(
+                address.lower(), group["action"].partition("(")[0].strip().lower(), group["status"].split()[0]
+            )
+        )
     if not about:
         raise NoReport(_("it tells of no recipient"))
     came = parsed.get("Return-Path")

@@ -19,6 +19,7 @@ from mailprov.probe.checks import probes
 from mailprov.probe.clients.connection import Deadline
 from mailprov.probe.context import Run
 from mailprov.probe.jobs import Job, Jobs
+from mailprov.probe.mailauth import delivery_report
 from mailprov.probe.timing import Timing
 from mailprov.selftest.scripted_lab import ScriptedLab
 from mailprov.selftest.session import PASSWORDS
@@ -305,3 +306,13 @@ def test_lost_mail_is_looked_for_by_the_server_s_own_means() -> None:
     )
     assert "exim -bt" in other_software.suited("exim", lost)
     assert "remove_header = Bcc" in other_software.suited("exim", shown)
+
+
+def test_sendmail_says_in_a_comment_where_it_has_delivered_to() -> None:
+    """RFC 3464 section 2.3.3 has no comment there; Sendmail writes `Action: delivered (to mailbox)`."""
+    text = (
+        b"Content-Type: multipart/report; report-type=delivery-status; boundary=x\r\n\r\n"
+        b"--x\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx1.alpha.test\r\n\r\n"
+        b"Final-Recipient: RFC822; eva@alpha.test\r\nAction: delivered (to mailbox)\r\nStatus: 2.1.5\r\n\r\n--x--\r\n"
+    )
+    assert [about.action for about in delivery_report.read(text).about] == ["delivered"]
