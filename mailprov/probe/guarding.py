@@ -71,7 +71,7 @@ def _completed(finding: Finding, context: Context, seconds: float) -> Finding:
     software = context.run.software.get(finding.target.host, "")
     if software:
         mailbox = finding.target.port in (110, 995, 143, 993)
-        finding = dataclasses.replace(
-            finding, advice=other_software.suited(software, finding, mailbox=mailbox)
-        )
+        advice = other_software.suited(software, finding, mailbox=mailbox)
+        if advice != finding.advice:  # then the changes to be copied are Postfix's
+            finding = dataclasses.replace(finding, advice=advice, remedies=())
     return dataclasses.replace(finding, seconds=seconds, timed_out=context.timed_out, waits_for=waits)
