@@ -41,7 +41,7 @@ class Screen:
     def ugly(self) -> list[str]:
         found = []
         for line in self.written:
-            if re.search(r"Traceback|internal error|\x1b|\^\[\[\d|\[\d+(;\d+)*m", line):
+            if re.search(r"Traceback|internal error in|\x1b|\^\[\[\d|\[\d+(;\d+)*m", line):
                 found.append(line)
             for edge in range(self.columns, len(line), self.columns):
                 word = re.split(r"\s", line[:edge])[-1] + re.split(r"\s", line[edge:])[0]

@@ -428,9 +428,10 @@ MUTATIONS = (
         "no-way-out",
         "the host cannot reach the other one (a firewall, port 25 blocked)",
         ("delivery.path",),
-        "ip route add unreachable $OIP",
+        "ip route add unreachable $OIP;"
+        " ip -6 route add unreachable $(getent ahostsv6 mx2.beta.test | awk '{ print $1; exit }')",
         restart=(),
-        back="ip route del unreachable $OIP",
+        back="ip route del unreachable $OIP; ip -6 route flush type unreachable",
         hosts=("mx1",),
     ),
     # DNS.
