@@ -43,7 +43,9 @@ SERVICES = {"imap", "imaps", "submission", "submissions", "sieve"}
 SETTINGS = {"yes", "may", "normalize", "myhostname", "all", "none", "policy"}
 FIELDS = {"received", "from", "with", "date", "subject", "junk", "mail"}
 OPENSSL = {"unable", "get", "local", "issuer", "certificate", "wrong", "version", "number"}
-NAMES = COMMANDS | SERVICES | SETTINGS | FIELDS | OPENSSL
+ACTIONS = {"delivered", "expanded", "failed", "relayed"}  # of a delivery report: RFC 3464 section 2.3.3
+SOURCES = {"baseline", "browser", "forum", "requirements"}
+NAMES = COMMANDS | SERVICES | SETTINGS | FIELDS | OPENSSL | ACTIONS | SOURCES
 WORLDS = {
     "down": ("refused", ""),
     "open": (
