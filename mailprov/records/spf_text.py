@@ -78,4 +78,9 @@ def parse(text: str) -> list[Term]:
     for term in terms:
         if not term.mechanism and not term.modifier:
             raise SpfError(_("unknown term {term}").format(term=term.text))
+        four, __, six = term.cidr.partition("//")
+        sizes = ((four.lstrip("/"), 32), (six, 128))
+        named = term.mechanism in ("a", "mx")  # what ip4 and ip6 have is an address as a whole
+        if named and any(size and (len(size) > 3 or int(size) > most) for size, most in sizes):
+            raise SpfError(_("{term} names a network that there is not").format(term=term.text))
     return terms

@@ -22,6 +22,7 @@ from mailprov.probe.clients.managesieve import ManageSieve
 from mailprov.probe.clients.pop3 import Pop3
 from mailprov.probe.clients.smtp import Smtp
 from mailprov.probe.mailauth import received
+from mailprov.records.spf_text import SpfError, parse
 
 _LONG = 3600.0
 _DIGITS = b"9" * 5000
@@ -119,6 +120,13 @@ def test_a_name_that_no_certificate_can_have_is_told_so(name: str) -> None:
         pytest.raises(TlsError, match="no name"),
     ):
         client.start_tls(tls.looking_context(), name)
+
+
+@pytest.mark.parametrize("term", ["a/33", "mx/99999999999", "a//129", "a/24//200"])
+def test_a_network_that_there_is_not_is_an_error_of_the_record(term: str) -> None:
+    with pytest.raises(SpfError, match="names a network that there is not"):
+        parse(f"v=spf1 {term} -all")
+    assert parse("v=spf1 a/24//64 mx/32 a//128 -all")
 
 
 def test_a_path_outside_of_ascii_is_told_so() -> None:
