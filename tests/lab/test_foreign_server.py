@@ -222,7 +222,8 @@ def test_packages_as_they_come_are_judged_fairly(packaged: Result, host: str) ->
     assert ids("fail", "error") == WRONG[host]
     assert ids("warn") == BETTER[host]
     (partner,) = {"s1", "s2"} - {host}
-    skipped = {f["observed"] for f in found if f["verdict"] == "skip"}
+    # Where verify stands is told as well, in words that hang on the lab's network.
+    skipped = {f["observed"] for f in found if f["verdict"] == "skip" and f["id"] != "net.vantage"}
     assert skipped == {
         f"`filter: none` on {partner}: nothing is checked there",
         "no public address: other mail servers do not see it",
