@@ -3,7 +3,6 @@
     AddressContext     what the probes `address.*` get: the cases of their domain, and what came of each
         .cases(kind)       those that this run sends, or has a reason not to send
         .outcome(case)     sends and looks, once for all kinds
-    Outcome            what came of one message
 
 Nothing more comes once the hosts' queues have let go of it (`queues`): then each mailbox is looked into once. Where the
 hosts cannot be asked, what is expected is waited for, and a second copy that is late is not seen: `weaker` says so.
@@ -13,7 +12,6 @@ Errors of `clients` pass through; the runner makes them errors.
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from collections.abc import Collection
 
@@ -39,6 +37,7 @@ from mailprov.probe.expected_mail import (
     RETURNED,
     WITHIN,
     Case,
+    Outcome,
     cases,
     drawn,
 )
@@ -48,21 +47,6 @@ from mailprov.probe.targets import imap_port
 # Mailboxes of the domain that should have nothing, and are looked into all the same; and where something is lost.
 _OTHERS, _OTHERS_OF_LOST = 4, 20
 _EVERY_FOLDER = 10  # the look that goes through all of them (clients/folders.py)
-
-
-@dataclass
-class Outcome:
-    """`refused`: what the server said instead of taking it, `later` if it may take it another time. `found`: account →
-    folder of each copy. `texts`: account → one copy. `reports`: what its sender got about it.
-    """
-
-    token: str
-    sent: bytes = b""
-    refused: str = ""
-    later: bool = False
-    found: dict[str, list[str]] = field(default_factory=dict)
-    texts: dict[str, bytes] = field(default_factory=dict)
-    reports: list[bytes] = field(default_factory=list)
 
 
 @dataclass
@@ -271,7 +255,7 @@ class AddressContext(Context):
             self._open(address, wanted[address], by_token, arrival)
         nothing = self._uninvolved(wanted)
         for address in nothing:
-            self._open(address, set(), by_token, arrival)
+            self._open_other(address, by_token, arrival)
         lost = any(
             token not in self._arrived(account) for account, tokens in wanted.items() for token in tokens
         )
@@ -281,7 +265,7 @@ class AddressContext(Context):
         if lost:  # it may be anybody's
             everybody = self._readable([self.domain, *self.run.inventory.domains])
             for address in [each for each in everybody if each not in (*wanted, *nothing)][:_OTHERS_OF_LOST]:
-                self._open(address, set(), by_token, arrival)
+                self._open_other(address, by_token, arrival)
 
     def _uninvolved(self, wanted: Collection[str]) -> list[str]:
         """Mailboxes that should have nothing: of this domain, and of others, where each has its turn in some run."""
@@ -330,6 +314,17 @@ class AddressContext(Context):
         if tokens <= self._arrived(address):
             self.run.leftovers.gone(account, self._search)
 
+    def _open_other(self, address: str, by_token: dict[str, Outcome], arrival: Deadline) -> None:
+        """A mailbox that should have nothing. What is wrong with another host is told by the probes of that one."""
+        try:
+            self._open(address, set(), by_token, arrival)
+        except ProbeError as error:
+            if self._owner(address)[0] == self.host:
+                raise
+            self.transcript.add(
+                "-", _("not looked into {address}: {reason}").format(address=address, reason=error)
+            )
+
     def _collect(
         self, client: Imap, address: str, folders: Collection[str], by_token: dict[str, Outcome]
     ) -> None:
@@ -338,7 +333,7 @@ class AddressContext(Context):
             uids = client.search_in(folder, self._search)
             for uid in uids:
                 text = client.fetch(uid)
-                outcome = by_token.get(_token(text))
+                outcome = by_token.get(message.token_of(text))
                 if outcome is not None:
                     outcome.found.setdefault(address, []).append(folder)
                     outcome.texts[address] = text
@@ -390,10 +385,3 @@ class AddressContext(Context):
         domain = next(one for one in self.run.inventory.domains if one.name == address.rpartition("@")[2])
         account = next(one for one in known(domain) if one.address == address)
         return self.run.inventory.host(domain.hosts[0]), account
-
-
-def _token(text: bytes) -> str:
-    found = re.search(
-        rb"(?im)^" + message.MARK.encode() + rb":[ \t]*([0-9a-f]+)", text.partition(b"\r\n\r\n")[0]
-    )
-    return found[1].decode() if found else ""

@@ -2,6 +2,7 @@
 
     ends_of(inventory, address) -> Ends     the mailboxes that get one copy each, and what else is on the way
     Case                                    one message: to whom it goes, where it must be and where it must not
+    Outcome                                 what came of it
     cases(inventory, domain, kind, …)       those of one domain; kinds are the names of the probes
 
 It does not read what Postfix gets from mailprov (components/postfix/addresses.py): a mistake there would be one here.
@@ -124,6 +125,21 @@ class Case:
     crossings: int = 0
     outside: frozenset[str] = frozenset()
     why: str = ""
+
+
+@dataclass
+class Outcome:
+    """`refused`: what the server said instead of taking it, `later` if it may take it another time. `found`: account →
+    folder of each copy. `texts`: account → one copy. `reports`: what its sender got about it.
+    """
+
+    token: str
+    sent: bytes = b""
+    refused: str = ""
+    later: bool = False
+    found: dict[str, list[str]] = field(default_factory=dict)
+    texts: dict[str, bytes] = field(default_factory=dict)
+    reports: list[bytes] = field(default_factory=list)
 
 
 def cases(

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from mailprov.i18n import N_, _, all_of, ngettext
 from mailprov.model.findings import Finding, Verdict
-from mailprov.probe.addresses import AddressContext, Outcome
+from mailprov.probe.addresses import AddressContext
 from mailprov.probe.deliveries import SUBMISSION
-from mailprov.probe.expected_mail import COPIES, KINDS, WITHIN, Case
+from mailprov.probe.expected_mail import COPIES, KINDS, WITHIN, Case, Outcome
 from mailprov.probe.mailauth import copies, message, received
 from mailprov.probe.registry import Function, Scope, probe
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from mailprov.i18n import N_, _, all_of
 from mailprov.model.findings import Finding, Verdict
-from mailprov.probe.addresses import AddressContext, Outcome
+from mailprov.probe.addresses import AddressContext
 from mailprov.probe.deliveries import SUBMISSION
-from mailprov.probe.expected_mail import REPORTED, RETURNED, Case
+from mailprov.probe.expected_mail import REPORTED, RETURNED, Case, Outcome
 from mailprov.probe.mailauth import delivery_report
 from mailprov.probe.registry import Scope, probe
 

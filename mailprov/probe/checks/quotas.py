@@ -306,6 +306,7 @@ def _warned(context: MailboxContext, client: Imap, follows: int) -> bool:
     verdicts={
         "pass": N_("it came"),
         "warn": N_("it did not come within 5 seconds, on a host that mailprov built"),
+        "error": N_("no login, a refused command, silence"),
         "skip": N_(
             "the mailbox was not filled (see quota.full), or the server need not warn (`managed: false`)"
         ),

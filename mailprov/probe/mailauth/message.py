@@ -1,6 +1,6 @@
 """Probe messages: small, marked, and full of what careless software alters.
 
-Public: build, header_of, body_of, without_mbox_quotes, first_difference, MARK, FORGED. Pure; raises nothing.
+Public: build, token_of, header_of, body_of, without_mbox_quotes, first_difference, MARK, FORGED. Pure; raises nothing.
 """
 
 from __future__ import annotations
@@ -60,6 +60,12 @@ def build(
         token,
     ]
     return "\r\n".join([*header, "", *body, ""]).encode("utf-8")
+
+
+def token_of(message: bytes) -> str:
+    """Of a message that `build` made; "" of any other."""
+    found = re.search(rb"(?im)^" + MARK.encode() + rb":[ \t]*([0-9a-f]+)", header_of(message))
+    return found[1].decode() if found else ""
 
 
 def header_of(message: bytes) -> bytes:
