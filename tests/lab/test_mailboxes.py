@@ -300,8 +300,11 @@ def test_users_write_under_their_own_names_only(hosts: lab.Lab) -> None:
                 for field in fields:
                     assert offered(client, user, f"From: {user}\n{field}: {name}\n") == (550, "5.7.1"), field
         with post.inside(hosts, address(hosts, host), user) as client:
+            assert offered(client, user, "") == (
+                250,
+                "2.0.0",
+            )  # Postfix writes the user's own (RFC 6409 section 8)
             for header in (
-                "",
                 f"From: {user}\nfrom: {user}\n",
                 f"From: {user}\nSender: {user}\nSender: {user}\n",
             ):

@@ -187,7 +187,8 @@ def test_each_file_leads_programs_in(hosts: lab.Lab) -> None:
     ids = ("web.autoconfig", "web.autodiscover", "web.mobileconfig")
     assert seen == dict.fromkeys(
         [(id_, name) for id_ in ids for name in ("alpha.test", "alfa.test", "beta.test")]
-        + [("web.pacc", name) for name in ("alpha.test", "beta.test")],
+        + [("web.pacc", name) for name in ("alpha.test", "beta.test")]
+        + [("web.tls", "")],
         "pass",
     ), judged.of("found")
 

@@ -42,6 +42,14 @@ def _lost(context: LetterContext) -> Finding:
     )
 
 
+def _unchecked(context: LetterContext) -> Finding | None:
+    """Where the inventory wants no filter, none is missed."""
+    host = context.host
+    if host.managed and host.filter is Filter.NONE:
+        return context.skip(_("`filter: none` on {host}: nothing is checked there").format(host=host.name))
+    return None
+
+
 def _control(context: LetterContext, outcome: Outcome) -> Finding | None:
     """Where the plain message was refused, or put into Junk as well, what became of another proves nothing."""
     plain = context.outcome(letters.PLAIN)
@@ -183,8 +191,8 @@ def stranger_results(context: LetterContext) -> Iterator[Finding]:
 )
 def stranger_spam(context: LetterContext) -> Iterator[Finding]:
     host = context.host
-    if host.managed and host.filter is Filter.NONE:
-        yield context.skip(_("`filter: none` on {host}: nothing is checked there").format(host=host.name))
+    if (nobody := _unchecked(context)) is not None:
+        yield nobody
         return
     outcome = context.outcome(letters.SPAM)
     if (early := _control(context, outcome)) is not None:
@@ -231,6 +239,7 @@ def stranger_spam(context: LetterContext) -> Iterator[Finding]:
             "the same on a host of mailprov with a filter, where the domain has p=reject; or accepted and lost"
         ),
         "error": N_("a plain message fares no better, or 4xx, silence"),
+        "skip": N_("`filter: none` on the host"),
     },
     refs=("RFC 9989 section 5", "RFC 7208 section 8"),
     ports=(25,),
@@ -239,6 +248,9 @@ def stranger_spam(context: LetterContext) -> Iterator[Finding]:
     vantage=Vantage.OUTSIDE,
 )
 def stranger_own(context: LetterContext) -> Iterator[Finding]:
+    if (nobody := _unchecked(context)) is not None:
+        yield nobody
+        return
     outcome = context.outcome(letters.OWN)
     early = _control(context, outcome)
     if not outcome.taken:
