@@ -3,6 +3,7 @@
     Channel(tag, stdin)        from here on file descriptor 1 is noise (it goes where stderr goes)
     channel.say(t, **fields)   one message; a lost controller is not an error
     channel.wait(kind)         the next control message of this kind; wait_for(kind, seconds): None if it does not come
+    channel.next()             one that has come, of any kind; `on_message` tells that one has
     channel.check()            raises Cancelled when cancel, end of input or a signal has come
 
 `channel.lost` and `channel.on_lost()` tell that the controller is gone, from the reading thread, at once.
@@ -38,6 +39,7 @@ class Channel:
         self._log: Optional[int] = None
         self.lost = False  # nobody is at the other end any more
         self.on_lost: Callable[[], None] = lambda: None
+        self.on_message: Callable[[], None] = lambda: None  # something has come; from the reading thread
         self._lock = threading.Lock()
         self._last = time.monotonic()
         # SimpleQueue.put may be called from a signal handler, queue.Queue.put may not.
@@ -91,6 +93,15 @@ class Channel:
                 return message
             self._note(message)
 
+    def next(self) -> Optional[Dict[str, Any]]:
+        """What has come already, of whatever kind; None where nothing has. Raises Cancelled."""
+        try:
+            message = self._inbox.get_nowait()
+        except queue.Empty:
+            return None
+        self._note(message)
+        return message
+
     def check(self) -> None:
         """A safe point: raises Cancelled when the run is to stop."""
         while True:
@@ -121,11 +132,13 @@ class Channel:
                     continue
                 if isinstance(message, dict) and isinstance(message.get("t"), str):
                     self._inbox.put(message)
+                    self.on_message()
         except (OSError, ValueError):
             pass
         self.lost = True
         self.on_lost()
         self._inbox.put({"t": "eof"})
+        self.on_message()
 
     def _beat(self) -> None:
         while True:

@@ -38,6 +38,7 @@ class Job(NamedTuple):
     ids: Sequence[str] = ()
     addresses: Sequence[str] = ()
     own: Sequence[str] = ()
+    servers: Sequence[Dict[str, Any]] = ()
 
     @classmethod
     def of(cls, raw: Dict[str, Any]) -> "Job":

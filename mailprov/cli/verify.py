@@ -58,6 +58,17 @@ def verify(
             show_default=False,
         ),
     ] = "",
+    via: Annotated[
+        str,
+        typer.Option(
+            "--via",
+            metavar="HOST",
+            help=N_(
+                "Look from this host of the inventory: its agent carries the connections, the probes stay here."
+            ),
+            show_default=False,
+        ),
+    ] = "",
     server: Annotated[
         str,
         typer.Option(
@@ -179,7 +190,7 @@ def verify(
     from mailprov.errors import InputError
     from mailprov.inventory import load
     from mailprov.run.accepting import check
-    from mailprov.run.select import domain_named, select
+    from mailprov.run.select import domain_named, looked_from, select
     from mailprov.run.verify import verify as run_verify
     from mailprov.transport.connections import Connections
 
@@ -211,7 +222,7 @@ def verify(
         "--login-as": login_as,
     }
     if server:
-        _refuse({"--host": host, "--partner": partner, str(inventory): inventory != USUAL})
+        _refuse({"--host": host, "--partner": partner, "--via": via, str(inventory): inventory != USUAL})
         read = _of_server(
             server,
             domain or [],
@@ -230,11 +241,13 @@ def verify(
         read = load(inventory)
     read = replace(read, profile=profile_named(profile, read.profile))
     check(read)
+    selection = select(read, host, domain, verifies=True)
+    seen_from = looked_from(read, "--via", via, selection) if via else None
     # Nobody is asked for a passphrase: what probes ask of hosts only makes their answers better.
     with Connections(others=read.hosts, asks=False) as connections:
         code = run_verify(
             read,
-            select(read, host, domain, verifies=True),
+            selection,
             probe_ids=probe_ids,
             skip_ids=skip_ids,
             fail_on_warn=fail_on is FailOn.warn,
@@ -245,6 +258,7 @@ def verify(
             report=reports.emit,
             selectors=tuple(selectors or ()) if server else None,
             intrusive=intrusive,
+            via=seen_from,
         )
     raise typer.Exit(code)
 

@@ -61,6 +61,7 @@ class RunStarted:
     version: str
     started: str  # ISO 8601 with zone
     profile: str = ""  # of a verification: by which bar findings are judged
+    via: str = ""  # the host that verify looks from, if not this machine
 
 
 @dataclass(frozen=True)

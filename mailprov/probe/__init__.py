@@ -12,6 +12,7 @@
     addresses     messages to every kind of address of a domain
     deliveries    who sends to whom, and one message on its way
     targets       which addresses are looked at
+    reach         where any connection may lead
     bans          addresses of ours that fail2ban holds
     filling       mailboxes without room for a moment, and who waits
     mailboxes     the mailbox of an account for tests

@@ -19,7 +19,6 @@ from mailprov.model.values import dataclass
 from mailprov.probe.clients.connection import unanswered
 from mailprov.probe.context import Run
 from mailprov.probe.targets import has_route
-from mailprov.transport.source import source_address
 
 _LOOKERS = 48
 _SSH = 22
@@ -54,7 +53,7 @@ def find(run: Run, hosts: Collection[Host], ports: Collection[Port], ask: Ask | 
         for host in hosts
         if host.managed and fail2ban.SETTING.of(host) is not None
         for address in run.addresses[host.name]
-        if has_route(address)
+        if has_route(run, address)
     }
     if not suspects:
         return []
@@ -70,7 +69,7 @@ def find(run: Run, hosts: Collection[Host], ports: Collection[Port], ask: Ask | 
     ] = {}  # host, whether it said so → its address → ours, with jails
     for (name, address), numbers in shut.items():
         host, bans = suspects[name, address], asked.get(name)
-        own = source_address(address)
+        own = run.way.source(address)
         if bans is not None:
             if bans.peer and (":" in bans.peer) == (":" in address):
                 own = bans.peer  # as the host sees it: the network between may translate ours
@@ -138,4 +137,4 @@ def _shut(run: Run, address: str, ports: Collection[Port]) -> tuple[int, ...]:
 
 def _unanswered(run: Run, address: str, number: int) -> bool:
     real = run.port_map.get((address, number), number)
-    return bool(unanswered(address, real, run.timing.connect))
+    return bool(unanswered(address, real, run.timing.connect, run.way))

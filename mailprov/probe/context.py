@@ -32,6 +32,7 @@ from mailprov.probe.clients.pop3 import Pop3
 from mailprov.probe.clients.resolver import Answer, QueryTimeout, Resolver
 from mailprov.probe.clients.session import open_session
 from mailprov.probe.clients.smtp import Smtp
+from mailprov.probe.clients.ways import HERE, Way
 from mailprov.probe.filling import Filling
 from mailprov.probe.leftovers import Leftovers
 from mailprov.probe.profiles import Bar
@@ -56,15 +57,14 @@ class Run:
     overall: Deadline
     # Where each host is looked at: name → addresses. Filled before the first probe.
     addresses: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    # A port other than the real one, for tests: (address, port) → port.
-    port_map: dict[tuple[str, int], int] = field(default_factory=dict)
-    peers: dict[tuple[str, int], Peer] = field(default_factory=dict)  # what connections to one service learn
+    port_map: dict[tuple[str, int], int] = field(default_factory=dict)  # for tests: (address, port) → port
+    peers: dict[tuple[str, int], Peer] = field(default_factory=dict)  # of a service: (host name, port) → peer
     # What probes found, for others that build on it: (probe, target) → verdict.
     verdicts: dict[tuple[str, Target], Verdict] = field(default_factory=dict)
     # The run's name, which chooses the accounts that log in, and how many of each domain; None: all.
     ident: str = ""
     accounts: int | None = USUAL_ACCOUNTS
-    provisioned: frozenset[str] = frozenset()  # hosts that were just brought to the desired state, by name
+    provisioned: frozenset[str] = frozenset()  # hosts just brought to the desired state, by name
     # Optional ports that nobody offers: (address, port) → what was seen. Filled before the first probe.
     absent: dict[tuple[str, int], str] = field(default_factory=dict)
     # Addresses of which no port is looked at, as fail2ban there holds ours: (host, address). Filled before.
@@ -83,6 +83,7 @@ class Run:
     turns: Turns = field(default_factory=Turns)  # who waits for whom
     # DKIM keys that hosts say they sign with: host name → record name's key → text; None: nobody asked them.
     signing: PublicKeys | None = None
+    way: Way = HERE  # from which machine is looked
     vantages: Vantages = field(default_factory=lambda: Vantages(None))
     queues: Queues = field(default_factory=lambda: Queues(None, 0, threading.Event()))
     filling: Filling = field(default_factory=Filling)  # mailboxes without room for a moment
@@ -235,7 +236,7 @@ class Context:
         peer = self.run.peer(host, port.number)
         try:
             return Connection.connect(
-                address, number, deadline, self.transcript, self.run.timing.connect, peer
+                address, number, deadline, self.transcript, self.run.timing.connect, peer, self.run.way
             )
         except (Refused, Unreachable):
             self.waits_for = f"{reachability().entry.id} {host}:{port.number}"

@@ -145,7 +145,7 @@ class Jobs:
             addresses = [
                 each
                 for each in self._run.addresses[host.name]
-                if (host.name, each) not in self._run.held and (":" not in each or has_route(each))
+                if (host.name, each) not in self._run.held and (":" not in each or has_route(self._run, each))
             ]
             for family in ([a for a in addresses if ":" not in a], [a for a in addresses if ":" in a]):
                 for probe in self._selected(Scope.PORTS, Phase.WRONG_PASSWORDS):
@@ -180,7 +180,7 @@ class Jobs:
         for address in addresses:
             if (host.name, address) in self._run.held:
                 continue  # told before, once
-            if ":" in address and not has_route(address):
+            if ":" in address and not has_route(self._run, address):
                 text = _(
                     "{address} was not looked at on any port: this machine has no IPv6 route to it"
                 ).format(address=address)

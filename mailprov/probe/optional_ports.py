@@ -36,11 +36,11 @@ def find(run: Run, hosts: Sequence[Host], ports: Sequence[Port]) -> dict[tuple[s
         for host in hosts
         if host.offers(port)
         for address in run.addresses[host.name]
-        if has_route(address)
+        if has_route(run, address)
     ]
 
     def look(place: tuple[str, int]) -> str:
-        return unanswered(place[0], run.port_map.get(place, place[1]), run.timing.connect)
+        return unanswered(place[0], run.port_map.get(place, place[1]), run.timing.connect, run.way)
 
     with ThreadPoolExecutor(_LOOKERS) as pool:
         seen = dict(zip(places, pool.map(look, places), strict=True))

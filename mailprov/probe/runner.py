@@ -27,6 +27,7 @@ from mailprov.probe.checks import probes
 from mailprov.probe.cleaning import remove
 from mailprov.probe.clients.connection import Deadline
 from mailprov.probe.clients.resolver import Resolver, first_at
+from mailprov.probe.clients.ways import HERE, Way
 from mailprov.probe.context import PortContext, Run, port_numbered
 from mailprov.probe.deliveries import Partner, candidates, plan_deliveries
 from mailprov.probe.exact_changes import with_remedies
@@ -35,6 +36,7 @@ from mailprov.probe.leftovers import Leftovers
 from mailprov.probe.mailbox_jobs import on_mailboxes
 from mailprov.probe.queues import Ask as AskQueue
 from mailprov.probe.queues import Queues
+from mailprov.probe.reach import targets
 from mailprov.probe.registry import ALL_PORTS, PROBED, reachability
 from mailprov.probe.targets import find_addresses
 from mailprov.probe.timing import Timing
@@ -123,6 +125,7 @@ def verify(
     trusted: AskTrusted | None = None,
     profile: Profile = Profile.DEFAULT,
     leftovers: Leftovers | None = None,
+    way: Way | None = None,
 ) -> list[Finding]:
     """Probe what the inventory declares, from here, and say what it shows.
 
@@ -143,20 +146,21 @@ def verify(
     `profile`: by which bar findings are judged.
     `leftovers`: what was sent and could not be removed, for whoever tells it; they are removed at the end, also where
     the run was stopped.
+    `way`: from which machine is looked, if not from this one.
 
     Returns all findings in a stable order. Having none is for the caller to judge. Without
     `intrusive` sends mail only to declared accounts.
     """
-    timing = timing or Timing()
+    timing, way = timing or Timing(), way or HERE
     stop = stop or threading.Event()
-    authoritative = Resolver(first_at(inventory.dns), resolver, timing.dns)
+    authoritative = Resolver(first_at(inventory.dns), resolver, timing.dns, way)
     if name_server_port:
         authoritative.name_server_port = name_server_port
     logins = sum(len(domain.accounts[:accounts]) for domain in inventory.domains)
     overall = Deadline(timing.overall + 10 * len(inventory.hosts) + logins, stop)
     inventory = with_test_passwords(inventory)
     run = Run(inventory, authoritative, timing, secrets.token_hex(6), stop, overall, port_map=port_map or {})
-    run.provisioned = frozenset(provisioned)
+    run.provisioned, run.way = frozenset(provisioned), way
     run.queues = Queues(queues, timing.delivery, stop)
     run.leftovers = Leftovers() if leftovers is None else leftovers
     run.ident, run.accounts = ident or run.nonce, accounts
@@ -175,6 +179,7 @@ def verify(
     with ThreadPoolExecutor(8) as pool:
         found = pool.map(lambda host: (host.name, find_addresses(run, host)), inventory.hosts)
         run.addresses.update(found)
+    way.declare(*targets(run))
     outside = [each.entry.id for each in probes() if each.entry.vantage is Vantage.OUTSIDE]
     run.vantages = Vantages(trusted, outside)
     runner = _Runner(run, emit, profile)

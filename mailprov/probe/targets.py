@@ -2,7 +2,7 @@
 once for.
 
     find_addresses(run, host)      where a host is looked at
-    has_route(address)             whether this machine could send there
+    has_route(run, address)             whether this machine could send there
     subjects(run, scope, domains)     domain and account of each turn of a probe
     imap_port(host)                where mail that has arrived is looked for
 
@@ -22,7 +22,6 @@ from mailprov.probe.accounts import chosen
 from mailprov.probe.clients.errors import ProbeError
 from mailprov.probe.context import Run, port_numbered
 from mailprov.probe.registry import Scope
-from mailprov.transport.source import source_address
 
 
 def subjects(run: Run, scope: Scope, domains: list[Domain]) -> list[tuple[Domain | None, Account | None]]:
@@ -42,9 +41,9 @@ def subjects(run: Run, scope: Scope, domains: list[Domain]) -> list[tuple[Domain
     return pairs
 
 
-def has_route(address: str) -> bool:
-    """Whether this machine would know where to send a packet; sends none."""
-    return bool(source_address(address))
+def has_route(run: Run, address: str) -> bool:
+    """Whether the machine that is looked from would know where to send a packet; sends none."""
+    return bool(run.way.source(address))
 
 
 def find_addresses(run: Run, host: Host) -> tuple[str, ...]:

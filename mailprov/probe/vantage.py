@@ -136,7 +136,9 @@ def within(setting: str, host: str, network: str, own: str) -> str:
     return form.format(setting=setting, host=host, network=network, own=own)
 
 
-ELSEWHERE = N_("run verify where strangers are: outside of these networks")
+ELSEWHERE = N_(
+    "look from another host of the inventory (--via HOST), or run verify outside of these networks"
+)
 _NEAR = N_(
     "{observed} (seen from {network}, where this machine and the server both are: servers often trust such)"
 )

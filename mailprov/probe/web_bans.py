@@ -21,7 +21,6 @@ from mailprov.probe.clients.connection import unanswered
 from mailprov.probe.context import HostContext, Run
 from mailprov.probe.registry import PROBES
 from mailprov.probe.targets import has_route
-from mailprov.transport.source import source_address
 
 JAIL = "mailprov-webmail"
 _PORTS = (443, 80)
@@ -46,7 +45,7 @@ def find(run: Run, hosts: Collection[Host], ask: Ask | None) -> Iterator[Finding
         bans = asked.get(host.name)
         if bans is None:
             continue
-        own = {source_address(address) for address in shut[host.name]} | {bans.peer}
+        own = {run.way.source(address) for address in shut[host.name]} | {bans.peer}
         if held := sorted({address for jail, address in bans.held if jail == JAIL and address in own}):
             run.web_held.add(host.name)
             yield _told(run, host, held)
@@ -54,11 +53,11 @@ def find(run: Run, hosts: Collection[Host], ask: Ask | None) -> Iterator[Finding
 
 def _shut(run: Run, host: Host) -> list[str]:
     """Its addresses, where none of them answers at the web."""
-    addresses = [each for each in run.addresses[host.name] if has_route(each)]
+    addresses = [each for each in run.addresses[host.name] if has_route(run, each)]
     for address in addresses:
         for number in _PORTS:
             real = run.port_map.get((address, number), number)
-            if not unanswered(address, real, run.timing.connect):
+            if not unanswered(address, real, run.timing.connect, run.way):
                 return []
     return addresses
 

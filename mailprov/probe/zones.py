@@ -25,7 +25,6 @@ from dns.rdtypes.ANY.DS import DS
 from mailprov.i18n import _
 from mailprov.model.values import dataclass, field
 from mailprov.probe.clients.resolver import NoAnswer, Resolver
-from mailprov.transport.source import source_address
 
 T = TypeVar("T")
 
@@ -118,7 +117,7 @@ class Zones:
 
         found = self.all([Server(name, "") for name in names], addresses)
         every = [Server(name, address) for name, some in zip(names, found, strict=True) for address in some]
-        reachable = tuple(each for each in every if source_address(each.address))
+        reachable = tuple(each for each in every if self._resolver.way.source(each.address))
         nowhere = tuple(name for name, some in zip(names, found, strict=True) if not some)
         return View(
             zone,
@@ -139,7 +138,7 @@ class Zones:
             return Above(why=str(error))
         why = _("no name server of {zone} is reachable from here").format(zone=parent)
         for name, address in servers:
-            if not source_address(address):
+            if not self._resolver.way.source(address):
                 continue
             try:
                 return self._delegation(zone, parent, Server(name, address))

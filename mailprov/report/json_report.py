@@ -30,6 +30,7 @@ def made(run: WholeRun) -> dict[str, Any]:
             "inventory": run.inventory,
             "started": run.started,
             "profile": run.profile,
+            "via": run.via,
             "ended": ended.isoformat(timespec="seconds") if run.ended else "",
             "seconds": round(run.seconds, 3),
             "complete": run.complete,

@@ -82,6 +82,8 @@ def _facts(run: WholeRun) -> Iterator[tuple[str, str]]:
     else:
         now = datetime.datetime.now(datetime.timezone.utc)
         yield _("Written"), f"{now:%Y-%m-%d %H:%M:%S} UTC"
+    if run.via:
+        yield _("Looked from"), _("{host}, through its agent").format(host=run.via)
     if run.inventory:
         yield _("Inventory"), run.inventory
     if told := by_profile(run):

@@ -64,6 +64,7 @@ class WholeRun:
     version: str = __version__
     started: str = ""
     profile: str = ""  # by which bar findings are judged
+    via: str = ""
     findings: list[Finding] = field(default_factory=list)
     endings: list[Ended] = field(default_factory=list)
     problems: list[InventoryProblem] = field(default_factory=list)
@@ -80,7 +81,7 @@ class WholeRun:
             self.tried.append(event)
         elif isinstance(event, RunStarted):
             self.command, self.inventory = event.command, event.inventory
-            self.started, self.profile = event.started, event.profile
+            self.started, self.profile, self.via = event.started, event.profile, event.via
         elif isinstance(event, Ended):
             self.endings.append(event)
         elif isinstance(event, InventoryProblem):

@@ -124,6 +124,23 @@ def domain_named(inventory: Inventory, option: str, name: str) -> str:
     return names[name]
 
 
+def looked_from(inventory: Inventory, option: str, name: str, selection: Selection) -> Host:
+    """The host of that name, where its agent can look at others for us."""
+    _known(option, name, [host.name for host in inventory.hosts])
+    host = next(host for host in inventory.hosts if host.name == name)
+    if not host.managed:
+        what = _("mailprov did not build {name} (managed: false), so it runs no agent there")
+        raise InputError(option, what.format(name=name), _("Name a host that mailprov built"))
+    if not any(other.name != name for other in selection.looked_at):
+        what = _("no other host is looked at, and {name} does not see itself as strangers do")
+        raise InputError(
+            option,
+            what.format(name=name),
+            _("Name another host, or leave {option} out").format(option=option),
+        )
+    return host
+
+
 def _meet(domains: Collection[Domain], hosts: Collection[str]) -> None:
     """Each domain that was named is on a host that was named, and each of these hosts has one of these domains."""
     for domain in domains:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection
 
 from mailprov.i18n import _
 from mailprov.model.inventory import Host
+from mailprov.probe.clients.ways import Way
 from mailprov.probe.vantage import Told, Trusted
 from mailprov.run.hosts import Start
 from mailprov.run.inquiry import launch
@@ -32,9 +33,11 @@ def ask(
     command: str,
     start: Start | None,
     direct: Callable[[Host], bool] = lambda host: True,
-    source: Source = source_address,
+    way: Way | None = None,
+    source: Source | None = None,
 ) -> Told:
-    """`source`: as it is where verify looks from."""
+    """`way`: from which machine is looked, if not from this one."""
+    source = source or (way.source if way is not None else source_address)
     sources = {address: source(address) for address in addresses}
     if not host.managed or start is None:
         why = _("it cannot be reached over SSH") if host.managed else _("mailprov did not build it")
@@ -48,9 +51,11 @@ def ask(
         what = one.outcome.error.what if one.outcome.error is not None else _("no answer over SSH")
         return seen_from_here(addresses, sources, what)
     peer, at = (str(one.told[name]) for name in ("peer", "at"))
-    if source is not source_address or not direct(host):
-        peer = ""
-    own = {address: _own(address, sources[address], peer, at) for address in addresses}
+    # SSH comes from here, and only through no jump host by an address of ours.
+    ours = [each for each in addresses if direct(host) and (way is None or way.passes_by(each))]
+    own = {
+        address: _own(address, sources[address], peer if address in ours else "", at) for address in addresses
+    }
     trusted = tuple(
         Trusted(address, row["port"], row["setting"], row["network"], row["address"])
         for address in addresses

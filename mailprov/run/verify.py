@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mailprov import __version__
 from mailprov.errors import bug
@@ -27,6 +27,8 @@ from mailprov.run.select import Selection
 
 if TYPE_CHECKING:
     from mailprov.probe import Leftovers
+    from mailprov.probe.clients.ways import Way
+    from mailprov.run.relay import Relay
 
 _TAKES, _ENDS = 15.0, 2.0  # seconds after Ctrl-C, with something to take back and without
 
@@ -65,39 +67,58 @@ def verify(
     skip_ids: Collection[str] = (),
     selectors: tuple[str, ...] | None = None,
     intrusive: bool = False,
+    via: Host | None = None,
 ) -> int:
     """Probe what is selected; `probe_ids` and `skip_ids` are for `probe.selects`. `accounts` of each domain log in,
     None: all. `partner` is the domain that all others exchange mail with, if not each the next one that works.
     `start` reaches hosts over SSH: to ask whether mail that was sent has left their queues, and those whose ports do
     not answer, whether their fail2ban holds us, and whether their networks have us. `direct`: no jump host is between
     here and there.
-    `selectors`, `intrusive`: see `probe.verify`.
+    `selectors`, `intrusive`: see `probe.verify`. `via`: the host that is looked from, reached by `start`. Raises
+    MailprovError where it cannot be.
     """
-    events = EventQueue(report)
-    began = time.monotonic()
-    started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    events.emit(RunStarted("verify", inventory.source, __version__, started, inventory.profile.value))
-    findings: list[Finding] = []
-    try:
-        code = probe_into(
-            events,
+    with ExitStack() as stack:
+        way = None
+        if via is not None and start is not None:
+            from mailprov.run.relay import opened
+
+            way = stack.enter_context(opened(inventory, via, start))
+        return _verify(
             inventory,
             selection,
-            probe_ids=probe_ids,
+            way=way,
             fail_on_warn=fail_on_warn,
+            report=report,
+            probe_ids=probe_ids,
             accounts=accounts,
             partner=partner,
-            ident=run_id(),
-            findings=findings,
             start=start,
             direct=direct,
             skip_ids=skip_ids,
             selectors=selectors,
             intrusive=intrusive,
         )
+
+
+def _verify(
+    inventory: Inventory, selection: Selection, *, way: Relay | None, report: Emit, **more: Any
+) -> int:
+    events = EventQueue(report)
+    began = time.monotonic()
+    started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    via = way.name if way is not None else ""
+    events.emit(RunStarted("verify", inventory.source, __version__, started, inventory.profile.value, via))
+    if via:
+        form = _("looking from {host}, through its agent; {host} itself is looked at from here")
+        events.emit(Notice("", form.format(host=via)))
+    findings: list[Finding] = []
+    try:
+        code = probe_into(events, inventory, selection, ident=run_id(), findings=findings, way=way, **more)
     except KeyboardInterrupt:
         events.wake(RunEnded(130, _("interrupted"), time.monotonic() - began))
         return 130
+    if way is not None and (broken := way.broken) is not None:
+        events.emit(Notice("", str(broken)))
     events.wake(RunEnded(code, summary(findings, inventory.profile), time.monotonic() - began))
     return code
 
@@ -138,9 +159,10 @@ def probe_into(
     signing: PublicKeys | None = None,
     selectors: tuple[str, ...] | None = None,
     intrusive: bool = False,
+    way: Way | None = None,
 ) -> int:
     """Run the probes in a thread, deliver their findings from this one. KeyboardInterrupt stops them and goes on up.
-    `provisioned`, `ident`, the run's name, `signing`, `selectors` and `intrusive`: see `probe.verify`.
+    `provisioned`, `ident`, the run's name, `signing`, `selectors`, `intrusive` and `way`: see `probe.verify`.
     """
     if any(domain.two_sided for domain in inventory.domains):
         from mailprov.run.moves import seen
@@ -190,12 +212,13 @@ def probe_into(
             def trusted(host: Host, addresses: Collection[str]) -> probe.TrustTold:
                 from mailprov.run.trusted import ask
 
-                return ask(host, addresses, command="verify", start=start, direct=direct)
+                return ask(host, addresses, command="verify", start=start, direct=direct, way=way)
 
             probe.verify(
                 inventory,
                 emit=take,
                 trusted=trusted,
+                way=way,
                 probe_ids=probe_ids,
                 hosts=() if selection.whole else [host.name for host in selection.looked_at],
                 domains=() if selection.whole else selection.domains,

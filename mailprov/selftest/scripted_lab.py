@@ -11,8 +11,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-import dns.resolver
-
 from mailprov.model.accounts import Account, Forward
 from mailprov.model.dkim import PublicKeys
 from mailprov.model.dns import DnsSettings, NameServer, ProviderSettings
@@ -32,6 +30,7 @@ from mailprov.model.secret import Secret
 from mailprov.model.values import dataclass
 from mailprov.probe import Leftovers, Timing, verify
 from mailprov.probe.bans import Ask
+from mailprov.probe.clients.ways import HERE, Way, question_through
 from mailprov.probe.queues import Ask as AskQueue
 from mailprov.probe.registry import ALL_PORTS
 from mailprov.probe.vantage import Ask as AskTrusted
@@ -232,6 +231,7 @@ class ScriptedLab:
         intrusive: bool = False,
         trusted: AskTrusted | None = None,
         leftovers: Leftovers | None = None,
+        way: Way | None = None,
     ) -> list[Finding]:
         """All findings; `emit` must have seen the same ones. `wait`, in seconds, bounds each probe: for those that
         only a deadline ends.
@@ -240,8 +240,7 @@ class ScriptedLab:
         if self.inventory.dns == DnsSettings():
             server = DnsSettings(ScriptedZones(port=self.world.dns_port))
             self.inventory = replace(self.inventory, dns=server)
-        resolver = dns.resolver.Resolver(configure=False)
-        resolver.nameservers, resolver.port = ["127.0.0.1"], self.world.dns_port
+        resolver = question_through(way or HERE, ["127.0.0.1"], self.world.dns_port)
         mute = "dns-silent" in self.world.faults
         resolver.lifetime = 0.3 if mute else PATIENCE
         seen: list[Finding] = []
@@ -281,6 +280,7 @@ class ScriptedLab:
             trusted=trusted,
             profile=self.inventory.profile,
             leftovers=leftovers,
+            way=way,
         )
         assert sorted(map(repr, seen)) == sorted(map(repr, found))
         return seen if in_order_of_arrival else found

@@ -9,7 +9,7 @@
 job     {"tag": str,               random per run, 16 hex digits
          "mode": "plan" | "apply" | "rollback" | "history" | "zones" | "mailboxes" | "purge" | "keys" |
                  "bans" | "maillog" | "trace" | "wire" | "queue" | "queue_gone" | "queue_act" |
-                 "trusts",
+                 "trusts" | "relay",
          "owner": str,             who runs this, for the lock: "ana@laptop: apply (pid 4711)"
          "packages": [str],        whose versions the facts must hold; "?name": only whether it is installed
          "run": str,               one id for all hosts of a run; later runs have later ids
@@ -32,6 +32,7 @@ job     {"tag": str,               random per run, 16 hex digits
                    "ids": [str], "queues": [name],  of this, each of which may be missing or empty
                    "sender": str, "recipient": str, "reason": str},   in any place, in any case; "<>" is no sender
          "addresses": [str], "own": [str]     trusts: by which we come; which are the host's own
+         "servers": [{"address", "port"}], "seconds": float    relay: name servers at other ports than 53; how long
          "action": "flush" | "hold" | "release" | "delete", "ids": [str]   queue_act; flush without ids: all
          "root": str}              "" on real hosts; tests give a directory that stands for /
 
@@ -49,6 +50,8 @@ modes   plan       the agent ends after `plan` and has written nothing
         queue      hello, queued …, queue_state, end; nothing is written, no lock is taken
         queue_gone hello, asked, (ask), queue_gone, asked …, end; nothing is written, no lock is taken
         trusts     hello, trusts, end; nothing is written, no lock is taken
+        relay      hello, relaying, then answers to what the controller asks for, until it goes; nothing is written, no
+                   lock is taken (agent/relay.py)
         queue_act  hello, (queued), plan, (go), applied …, end: does the job's "action" to messages of the queue
         purge      hello, plan, (go), applied, end: deletes what job's "address" has left
         zones      hello, end: what the run changes in DNS is kept for a rollback, on a host that it does not change
@@ -97,6 +100,13 @@ agent → controller, in order (t is the message type)
                 "inside": [{"port", "setting": "mynetworks"|"login_trusted_networks", "address", "network"}],   which of
                 the addresses, and the peer's, it trusts there; "network" is the setting's word
                 "answers": [address]}                at which of "own" port 25 takes a connection from the host itself
+    relaying   {"t", "resolvers": [address]}         mode relay: those of the host. After it, by number, as asked for:
+    opened     {"t", "id", "address": our own}       a connection; refused {"t", "id", "how": "refused"|"silent"|
+                                                     "unreachable"|"undeclared"|"busy", "why"}: none
+    data       {"t", "id", "data": base64}           what came; ended {"t", "id", "how": end|reset}: nothing more comes;
+                                                     taken {"t", "id", "octets"}: went on, of what was sent
+    answered   {"t", "id", "data": base64, "why"}    a name server's answer; "why": there is none
+    source     {"t", "id", "address"}                the host's own address there; "" without a route
     notice     {"t", "text": SENTENCE}               something to know: an interrupted run, a lock waited for
     progress   {"t", "text": SENTENCE}               any time
     beat       {"t"}                                 every 5 s of silence
@@ -117,6 +127,10 @@ controller → agent
     issue      {"t"}                                 after `ready`
     ask        {"t", "recipients": [address],        after `asked`: mail for whom; nobody: that was all
                 "age": float, "seconds": float}      came in no longer ago than that; how long to wait at most
+    targets    {"t", "targets": [{"address", "ports": [int]}]}     mode relay, once: what may be connected to
+    open       {"t", "id": int, "address", "port", "seconds"}      a connection; then data, taken, and close {"t", "id"}
+    query      {"t", "id", "address", "port", "seconds", "tcp": bool, "data": base64}   one question to a name server
+    source     {"t", "id", "address"}
     cancel     {"t"}                                 stop at the next safe point (before the commit point: undo)
 
 CHANGE  {"kind": package|user|directory|key|file|account|certificate|service|mailbox|message,

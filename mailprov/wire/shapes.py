@@ -63,6 +63,7 @@ KINDS = (
     "message",
 )  # fmt: skip
 _name, _text, _long = text(NAME), text(TEXT), text(LONG)
+_piece = text(100_000)  # base64
 _version = either((nothing, _name))
 
 CHANGE = _object(
@@ -215,6 +216,16 @@ MESSAGES: Mapping[str, fields] = {
         inside=many(_object(port=whole(0, 65535), setting=_name, address=_name, network=_name), 10_000),
         answers=many(_name, 1_000),
     ),
+    "relaying": _object(resolvers=many(_name, 10)),
+    "opened": _object(id=whole(), address=_name),
+    "refused": _object(
+        id=whole(), how=one_of("refused", "silent", "unreachable", "undeclared", "busy"), why=_name
+    ),
+    "data": _object(id=whole(), data=_piece),
+    "ended": _object(id=whole(), how=one_of("end", "reset")),
+    "taken": _object(id=whole(), octets=whole(0, 2**20)),
+    "answered": _object(id=whole(), data=_piece, why=_name),
+    "source": _object(id=whole(), address=_name),
     "notice": _object(text=sentence),
     "progress": _object(text=sentence),
     "beat": _object(),
@@ -246,6 +257,7 @@ ORDER: Mapping[str, frozenset[str]] = {
     "queue": ANYTIME | {"queued", "queue_state"},
     "queue_gone": ANYTIME | {"asked", "queue_gone"},
     "trusts": ANYTIME | {"trusts"},
+    "relay": ANYTIME | {"relaying", "opened", "refused", "data", "ended", "taken", "answered", "source"},
     "queue_act": ANYTIME | {"queued", "plan", "applied"},
     "zones": ANYTIME,
 }
@@ -258,7 +270,7 @@ ANSWERED = frozenset(
 ONCE = frozenset(
     {
         "hello", "facts", "plan", "runs", "keys", "mailboxes", "bans", "maillog", "traced", "ready", "served",
-        "verbose", "dialogues", "queue_state", "trusts", "end",
+        "verbose", "dialogues", "queue_state", "trusts", "relaying", "end",
     }
 )  # fmt: skip
 

@@ -128,6 +128,12 @@ def _trusts(session: Session, interrupted: Interrupted) -> None:
     trusted_networks.tell(session)
 
 
+def _relay(session: Session, interrupted: Interrupted) -> None:
+    from mailprov.agent import relay
+
+    relay.work(session)
+
+
 def _queue_act(session: Session, interrupted: Interrupted) -> None:
     from mailprov.agent.mail_queue import acting
 
@@ -150,5 +156,6 @@ MODES: Dict[str, Mode] = {
     "queue": Mode(_queue),
     "queue_gone": Mode(_queue_gone),
     "trusts": Mode(_trusts),
+    "relay": Mode(_relay),
     "queue_act": Mode(_queue_act, writes=True, rescued=True),
 }

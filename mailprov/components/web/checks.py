@@ -294,7 +294,7 @@ def _ask(
     number = context.run.port_map.get((address, file.number), file.number)
     posts = question(f"nobody@{context.name}").encode() if file.posts else None
     with Connection.connect(
-        address, number, context.deadline, context.transcript, context.run.timing.connect
+        address, number, context.deadline, context.transcript, context.run.timing.connect, way=context.run.way
     ) as connection:
         if tls_context is not None:
             connection.start_tls(tls_context, name)

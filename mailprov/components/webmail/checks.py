@@ -268,7 +268,7 @@ class _Visit:
         if token:
             more |= {"X-Requested-With": "XMLHttpRequest", "X-Roundcube-Request": token}
         with Connection.connect(
-            self._address, number, context.deadline, context.transcript, run.timing.connect
+            self._address, number, context.deadline, context.transcript, run.timing.connect, way=run.way
         ) as connection:
             connection.start_tls(self._context(), self.name)
             self._prove(connection.certificate)

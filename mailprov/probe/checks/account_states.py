@@ -263,4 +263,4 @@ def _unbanned(context: PortContext) -> bool:
     from mailprov.probe.checks.wrong_passwords import spared
 
     banning = fail2ban.SETTING.of(context.host)
-    return banning is None or spared(banning, context.address)
+    return banning is None or spared(banning, context)

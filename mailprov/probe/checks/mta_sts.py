@@ -136,7 +136,12 @@ def _fetch(context: DomainContext, host: str, addresses: tuple[str, ...], ca_fil
         port = context.run.port_map.get((address, _HTTPS), _HTTPS)
         try:
             connection = Connection.connect(
-                address, port, context.deadline, context.transcript, context.run.timing.connect
+                address,
+                port,
+                context.deadline,
+                context.transcript,
+                context.run.timing.connect,
+                way=context.run.way,
             )
         except (Refused, Unreachable) as error:
             last = error

@@ -126,7 +126,7 @@ def _not_tried(context: PortContext) -> str:
     from mailprov.components import fail2ban  # brings the schema's library, which `explain` has no use for
 
     banning = fail2ban.SETTING.of(context.host)
-    if banning is not None and not spared(banning, context.address):
+    if banning is not None and not spared(banning, context):
         return _(
             "wrong passwords would get this machine banned by fail2ban: put its address into fail2ban.ignore, then "
             "apply"

@@ -93,7 +93,7 @@ def stray(context: HostContext) -> Iterator[Finding]:
     if not known and context.run.addresses.get(host.name):
         context.told = True  # fail2ban holds all of them, which was told once
         return
-    addresses = [each for each in known if ":" not in each or has_route(each)]
+    addresses = [each for each in known if ":" not in each or has_route(context.run, each)]
     if known and not addresses:
         yield context.skip(
             _("{address} was not looked at: this machine has no IPv6 route to it").format(address=known[0])
@@ -114,7 +114,7 @@ def stray(context: HostContext) -> Iterator[Finding]:
         for each in soon
         for number in numbers
     }
-    states = sweep(real, context.deadline, RESENT + 3 * max(soon.values(), default=0.0))
+    states = sweep(real, context.deadline, RESENT + 3 * max(soon.values(), default=0.0), context.run.way)
     for door, state in states.items():
         line = _(_SAID[state]).format(address=door[0], port=real[door])
         context.transcript.add("-", line)

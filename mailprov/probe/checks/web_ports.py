@@ -46,7 +46,7 @@ _MOST = 65_536  # bytes of a page that is sent in clear
 )
 def web_tls(context: HostContext) -> Iterator[Finding]:
     every = context.run.addresses.get(context.host.name, ())
-    addresses = [one for one in every if ":" not in one or has_route(one)]
+    addresses = [one for one in every if ":" not in one or has_route(context.run, one)]
     if not addresses or not web.has(context.host) or context.host.name in context.run.web_held:
         yield context.skip(_("{host} was not looked at").format(host=context.host.name))
         return

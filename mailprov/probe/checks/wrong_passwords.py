@@ -29,7 +29,6 @@ from mailprov.probe.clients.client import Login
 from mailprov.probe.clients.errors import ProbeError
 from mailprov.probe.context import PortContext
 from mailprov.probe.registry import LOGIN_PORTS, Phase, Scope, probe
-from mailprov.transport.source import source_address
 
 if TYPE_CHECKING:
     from mailprov.components.fail2ban import Fail2ban
@@ -147,8 +146,8 @@ def _early(context: PortContext) -> Finding | None:
     from mailprov.components import fail2ban  # brings the schema's library, which `explain` has no use for
 
     banning = fail2ban.SETTING.of(context.host)
-    if banning is not None and not spared(banning, context.address):
-        own = source_address(context.address)
+    if banning is not None and not spared(banning, context):
+        own = context.run.way.source(context.address)
         form = _(
             "wrong passwords would get this machine banned by fail2ban: put its address into fail2ban.ignore, then "
             "apply"
@@ -176,13 +175,13 @@ def _without_control(context: PortContext) -> Finding | None:
     return None
 
 
-def spared(fail2ban: Fail2ban, address: str) -> bool:
+def spared(fail2ban: Fail2ban, context: PortContext) -> bool:
     """Whether `ignore` names us. Where our address is private and the server's is not, the network between translates
     ours: then whoever wrote anything into `ignore` is believed to have known.
     """
     if not fail2ban.ignore:
         return False
-    own, there = source_address(address), ipaddress.ip_address(address)
+    own, there = context.run.way.source(context.address), ipaddress.ip_address(context.address)
     if own and (ipaddress.ip_address(own).is_global or not there.is_global):
         return there.is_loopback or fail2ban.spares(own)
     return True

@@ -32,6 +32,7 @@ from mailprov.probe.clients.errors import (
     TlsError,
     Unreachable,
 )
+from mailprov.probe.clients.ways import HERE, Way
 
 T = TypeVar("T")
 
@@ -184,6 +185,7 @@ class Connection:
         self._buffer = bytearray()
         self._heard = 0
         self._lines = 0  # since something was sent
+        self._own = ""  # our address, where the way out has told it
 
     @classmethod
     def connect(
@@ -194,32 +196,28 @@ class Connection:
         transcript: Transcript,
         seconds: float = 10.0,
         peer: Peer | None = None,
+        way: Way = HERE,
     ) -> Connection:
         """A connection to exactly this IP address. Raises Refused, Unreachable or ReadTimeout (after `seconds`).
 
         `peer` is shared by all connections to this service.
         """
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.settimeout(min(seconds, deadline.left()))
         try:
-            sock.connect((address, port))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock, own = way.connect(address, port, min(seconds, deadline.left()))
         except ConnectionRefusedError:
-            sock.close()
             raise Refused(_("connection refused")) from None
         except TimeoutError:
-            sock.close()
             deadline.left()
             deadline.reached = True
             raise Unreachable(
                 _("no answer to the connection attempt within {seconds:g} s").format(seconds=seconds)
             ) from None
         except OSError as error:
-            sock.close()
             raise Unreachable(_("cannot connect: {error}").format(error=error.strerror or error)) from None
         transcript.add("-", _("connected to {address} port {port}").format(address=address, port=port))
-        return cls(sock, deadline, transcript, peer)
+        connection = cls(sock, deadline, transcript, peer)
+        connection._own = own
+        return connection
 
     def __enter__(self) -> Connection:
         return self
@@ -234,7 +232,7 @@ class Connection:
 
     @property
     def local_address(self) -> str:
-        return str(self._sock.getsockname()[0])
+        return self._own or str(self._sock.getsockname()[0])
 
     @property
     def certificate(self) -> bytes:
@@ -386,11 +384,11 @@ class Connection:
         )
 
 
-def unanswered(address: str, number: int, seconds: float) -> str:
+def unanswered(address: str, number: int, seconds: float, way: Way = HERE) -> str:
     """Why nobody takes a connection there, or "". Whatever else is wrong with a server: that it answers is seen."""
     with contextlib.suppress(ProbeError):
         try:
-            Connection.connect(address, number, Deadline(seconds), Transcript(), seconds).close()
+            Connection.connect(address, number, Deadline(seconds), Transcript(), seconds, way=way).close()
         except (Refused, Unreachable) as error:
             return str(error)
     return ""

@@ -21,10 +21,13 @@ _ASKED = 2
 
 
 def fault(
-    zone: str, servers: Collection[tuple[str, str]], ask: Callable[[str, str], dns.message.Message]
+    zone: str,
+    servers: Collection[tuple[str, str]],
+    ask: Callable[[str, str], dns.message.Message],
+    source: Callable[[str], str] = source_address,
 ) -> str:
     found = ""
-    for server, address in [each for each in servers if source_address(each[1])][:_ASKED]:
+    for server, address in [each for each in servers if source(each[1])][:_ASKED]:
         try:
             reply = ask(server, address)
         except QueryTimeout:

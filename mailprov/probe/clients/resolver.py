@@ -17,7 +17,6 @@ import dns.flags
 import dns.inet
 import dns.message
 import dns.name
-import dns.query
 import dns.rcode
 import dns.rdatatype
 import dns.resolver
@@ -40,6 +39,7 @@ from mailprov.probe.clients.answers import (
 )
 from mailprov.probe.clients.connection import printable
 from mailprov.probe.clients.trust import Trust, trust
+from mailprov.probe.clients.ways import HERE, Way
 
 __all__ = [
     "Answer",
@@ -80,9 +80,11 @@ class Resolver:
         first: NameServer | Callable[[str], NameServer | None] | None,
         resolver: dns.resolver.Resolver | None = None,
         seconds: float = 5.0,
+        way: Way = HERE,
     ) -> None:
         self._first = first if callable(first) else lambda name: first
         self._given = resolver
+        self.way = way
         self._seconds = seconds
         self._lock = threading.Lock()
         self._known: dict[tuple[str, str], Answer | NoAnswer] = {}
@@ -138,7 +140,7 @@ class Resolver:
     def trust(self, name: str, kind: str, zone: str) -> Trust:
         """What this machine's resolver makes of the signatures of a set that is there."""
         try:
-            return trust(self._resolver(), self._seconds, name, kind, zone)
+            return trust(self._resolver(), self._seconds, name, kind, zone, self.way)
         except NoAnswer:
             return Trust.UNKNOWN
 
@@ -258,6 +260,7 @@ class Resolver:
                 parent,
                 servers,
                 lambda server, address: self._exchange(address, self.name_server_port, parent, "SOA", server),
+                self.way.source,
             )
         return self._fault
 
@@ -296,10 +299,7 @@ class Resolver:
         with self._lock:
             self.queries += 1
         try:
-            if tcp:
-                reply = dns.query.tcp(query, address, timeout=self._seconds, port=port)
-            else:
-                reply, __ = dns.query.udp_with_fallback(query, address, timeout=self._seconds, port=port)
+            reply = self.way.exchange(query, address, port, self._seconds, tcp=tcp)
         except (dns.exception.DNSException, OSError, EOFError) as error:
             if isinstance(error, dns.exception.Timeout):
                 with self._lock:
@@ -347,7 +347,7 @@ class Resolver:
         with self._lock:
             if self._given is None:
                 try:
-                    self._given = dns.resolver.Resolver()
+                    self._given = self.way.resolver()
                 except dns.exception.DNSException as error:
                     raise NoAnswer(_("this machine has no resolver: {error}").format(error=error)) from None
                 self._given.lifetime = self._seconds

@@ -15,10 +15,11 @@ import dns.exception
 import dns.flags
 import dns.message
 import dns.name
-import dns.query
 import dns.rcode
 import dns.rdatatype
 import dns.resolver
+
+from mailprov.probe.clients.ways import HERE, Way
 
 
 class Trust(Enum):
@@ -30,13 +31,15 @@ class Trust(Enum):
     UNKNOWN = "unknown"  # this machine's resolver does not check, or its word cannot be relied on
 
 
-def trust(resolver: dns.resolver.Resolver, seconds: float, name: str, kind: str, zone: str) -> Trust:
+def trust(
+    resolver: dns.resolver.Resolver, seconds: float, name: str, kind: str, zone: str, way: Way = HERE
+) -> Trust:
     """Of a set that is there (RFC 4035 section 4.9.3)."""
 
     def ask(name: str, kind: str, flags: int = dns.flags.AD) -> dns.message.Message:
         query = dns.message.make_query(name, kind, want_dnssec=True)
         query.flags |= flags
-        return dns.query.udp_with_fallback(query, server, timeout=seconds, port=resolver.port)[0]
+        return way.exchange(query, server, resolver.port, seconds)
 
     try:
         server = str(resolver.nameservers[0])

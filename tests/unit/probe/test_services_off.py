@@ -103,10 +103,10 @@ def dropping(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
     dropped: set[tuple[str, int]] = set()
     real = Connection.connect.__func__  # type: ignore[attr-defined]
 
-    def connect(cls: type[Connection], address: str, port: int, *args: object) -> Connection:
+    def connect(cls: type[Connection], address: str, port: int, *args: object, **more: object) -> Connection:
         if (address, port) in dropped:
             raise Unreachable("no answer to the connection attempt within 2 s")
-        made: Connection = real(cls, address, port, *args)
+        made: Connection = real(cls, address, port, *args, **more)
         return made
 
     monkeypatch.setattr(Connection, "connect", classmethod(connect))

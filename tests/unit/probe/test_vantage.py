@@ -47,7 +47,7 @@ def test_from_within_mynetworks_neither_a_pass_nor_a_fail_counts(lab: ScriptedLa
     assert {finding.verdict for finding in found} == {Verdict.ERROR}
     (relay,) = [finding for finding in found if finding.id == "relay.classic"]
     assert "says nothing of strangers" in relay.observed
-    assert "where strangers are" in relay.advice
+    assert "--via" in relay.advice
     assert [cause.id for cause in behind(found).values()] == ["net.vantage"]  # one cause
 
 

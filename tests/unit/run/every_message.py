@@ -202,6 +202,14 @@ def good() -> dict[str, dict[str, Any]]:
             "running": True,
             "now": 9.0,
         },
+        "relaying": {"t": "relaying", "resolvers": ["192.0.2.53"]},
+        "opened": {"t": "opened", "id": 1, "address": "192.0.2.3"},
+        "refused": {"t": "refused", "id": 1, "how": "unreachable", "why": "No route to host"},
+        "data": {"t": "data", "id": 1, "data": "MjIwIG14MQ0K"},
+        "ended": {"t": "ended", "id": 1, "how": "end"},
+        "taken": {"t": "taken", "id": 1, "octets": 6},
+        "answered": {"t": "answered", "id": 1, "data": "", "why": "timeout"},
+        "source": {"t": "source", "id": 1, "address": "192.0.2.3"},
         "trusts": {
             "t": "trusts",
             "peer": "192.0.2.9",
@@ -279,6 +287,9 @@ def changed(message: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
     return made
 
 
+RELAYED = ("relaying", "opened", "refused", "data", "ended", "taken", "answered", "source")
+
+
 class Played:
     """`events` of a run, and its exit code."""
 
@@ -303,7 +314,7 @@ class Played:
             held = bans.ask(chosen.hosts, command="verify", start=self._start)
             self.code = max((error.exit_code for error in held.errors), default=0)
             self.errors = [str(error) for error in held.errors]
-        elif mode in ("maillog", "trace", "wire", "queue_gone", "trusts"):
+        elif mode in ("maillog", "trace", "wire", "queue_gone", "trusts", "relay"):
             answers = inquiry.ask(
                 chosen.hosts,
                 lambda host: {"mode": mode},
@@ -358,6 +369,7 @@ def _scripts(kind: str) -> tuple[str, Callable[[dict[str, Any], str], ScriptedAg
             "asked",
             "queue_gone",
             "trusts",
+            *RELAYED,
         ):
             return ScriptedAgent([hello(), one, end()])
         if kind == "hello":
@@ -386,6 +398,7 @@ def _scripts(kind: str) -> tuple[str, Callable[[dict[str, Any], str], ScriptedAg
         "asked": "queue_gone",
         "queue_gone": "queue_gone",
         "trusts": "trusts",
+        **dict.fromkeys(RELAYED, "relay"),
     }.get(kind, "apply"), agent
 
 
