@@ -77,6 +77,14 @@ def key_of(text: str) -> PublicKey:
         raise BadSignature(_("the record is no DKIM key (v= is not DKIM1)"))
     if not tags.get("p"):
         raise BadSignature(_("the record says that the key is revoked (p= is empty)"))
+    if "sha256" not in _listed(tags.get("h", "sha256")):
+        raise BadSignature(
+            _("the record allows only hashes other than SHA-256 (h={value})").format(value=tags["h"])
+        )
+    if not {"*", "email"} & set(_listed(tags.get("s", "*"))):
+        raise BadSignature(
+            _("the record says that its key is not for mail (s={value})").format(value=tags["s"])
+        )
     testing = "y" in tags.get("t", "").split(":")
     try:
         data = base64.b64decode(re.sub(r"\s", "", tags["p"]), validate=True)
@@ -90,6 +98,10 @@ def key_of(text: str) -> PublicKey:
     if not isinstance(key, RSAPublicKey):
         raise BadSignature(_("the record says k=rsa, and its key is of another type"))
     return PublicKey(kind, key, key.key_size, testing)
+
+
+def _listed(value: str) -> list[str]:
+    return [each.strip().lower() for each in value.split(":")]
 
 
 def verify(message: bytes, signature: Signature, public: PublicKey) -> None:

@@ -21,7 +21,7 @@ from mailprov.probe.clients.imap import Imap
 from mailprov.probe.clients.managesieve import ManageSieve
 from mailprov.probe.clients.pop3 import Pop3
 from mailprov.probe.clients.smtp import Smtp
-from mailprov.probe.mailauth import received
+from mailprov.probe.mailauth import dkim, received
 from mailprov.records.spf_text import SpfError, parse
 
 _LONG = 3600.0
@@ -127,6 +127,16 @@ def test_a_network_that_there_is_not_is_an_error_of_the_record(term: str) -> Non
     with pytest.raises(SpfError, match="names a network that there is not"):
         parse(f"v=spf1 {term} -all")
     assert parse("v=spf1 a/24//64 mx/32 a//128 -all")
+
+
+@pytest.mark.parametrize(("tag", "why"), [("h=sha1", "SHA-256"), ("s=tlsrpt", "not for mail")])
+def test_a_key_that_receivers_do_not_take_for_mail_is_none(tag: str, why: str) -> None:
+    """RFC 6376 section 3.6.1."""
+    key = "A" * 43 + "="
+    with pytest.raises(dkim.BadSignature, match=why):
+        dkim.key_of(f"v=DKIM1; {tag}; k=ed25519; p={key}")
+    for right in ("h=sha1:sha256; ", "s=email; ", "s=*; ", ""):
+        assert dkim.key_of(f"v=DKIM1; {right}k=ed25519; p={key}").kind == "ed25519"
 
 
 def test_a_path_outside_of_ascii_is_told_so() -> None:
