@@ -446,9 +446,11 @@ def test_a_ban_of_the_verifier_is_one_finding_and_an_apply_lifts_it(inventory: t
 
     held = run("verify", "--probe", "net", "--probe", "auth", "--probe", "delivery", path)
     assert held.code == 3
-    found = [(f["id"], f["target"]["host"], f["verdict"]) for f in held.of("found")]
+    # From where it looks the host tells over SSH, bans or none.
+    of_ports = [finding for finding in held.of("found") if finding["id"] != "net.vantage"]
+    found = [(f["id"], f["target"]["host"], f["verdict"]) for f in of_ports]
     assert sorted(found) == [("net.tcp", host, "error") for host in sorted(jails)]
-    for finding in held.of("found"):
+    for finding in of_ports:
         assert all(f" {each} " in finding["observed"] for each in own)
         assert f"fail2ban on {finding['target']['host']} has banned" in finding["observed"]
         command, _, _ = finding["advice"].partition(";")
