@@ -121,9 +121,12 @@ def _slip_in(context: PortContext, words: _Words) -> list[str]:
         reply = connection.line()
         if not reply.upper().startswith(words.agreed):
             raise ProtocolError(printable(reply))
-        if connection.surplus().startswith(_ALERT):  # what was slipped in is no beginning of TLS
-            raise TlsError(_("a TLS alert"))
-        connection.start_tls(tls.looking_context(), context.host.fqdn)
+        try:
+            connection.start_tls(tls.looking_context(), context.host.fqdn)
+        except ResponseInjection:
+            if connection.surplus().startswith(_ALERT):  # what was slipped in is no beginning of TLS
+                raise TlsError(_("a TLS alert")) from None
+            raise
         connection.send(f"{words.leave}\r\n".encode())
         return _said(connection)
 
