@@ -255,14 +255,11 @@ def test_what_the_agent_reads_of_filters(tmp_path: Path, tries: Tries) -> None:
     active = home / ".dovecot.sieve"
 
     def look(what: str, expected: bool = False) -> None:
-        began = time.monotonic()
+        began = time.thread_time()  # of this thread alone, whatever else the machine does
         try:
             found = sieve.requiring(tree, spec, ["luis@alpha.test"])
-            tries.held(
-                what,
-                bool(found) is expected and time.monotonic() - began < 3,
-                (found, time.monotonic() - began),
-            )
+            spent = time.thread_time() - began
+            tries.held(what, bool(found) is expected and spent < 3, (found, spent))
         except Exception as error:
             tries.held(what, False, repr(error))
         with contextlib.suppress(OSError):
