@@ -207,6 +207,14 @@ DEFAULTS = {
     "delivery.dkim",
     "delivery.fetch",
     "delivery.forged",
+    "delivery.header",
+    "imap.programs",
+    "smtp.helo",
+    "smtp.postmaster",
+    "spoof.header",
+    "stranger.own-domain",
+    "stranger.results",
+    "stranger.spam",
 }
 # 13 opens port 2000 as well, where ManageSieve was long ago.
 BETTER = {"s1": {*DEFAULTS, "smuggle.pipelining"}, "s2": {*DEFAULTS, "net.stray"}}

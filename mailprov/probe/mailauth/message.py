@@ -79,12 +79,14 @@ def body_of(message: bytes) -> bytes:
 
 
 def without_mbox_quotes(message: bytes, sent: bytes) -> bytes:
-    """The message as it was before a mailbox of the format mbox put a > before lines that begin with "From " (RFC 4155,
-    appendix A), as can be seen by what was sent; else as it is.
+    """The message as it was before a mailbox of the format mbox put a > before lines that begin with "From ", as can be
+    seen by what was sent; else as it is. Some put one also before lines that have a > there already (mboxrd), some do
+    not (mboxo; RFC 4155, appendix A).
     """
     header, empty, body = message.partition(b"\r\n\r\n")
-    plain = re.sub(rb"(?m)^>(>*From )", rb"\1", body)
-    return header + empty + plain if plain == body_of(sent) else message
+    whole = body_of(sent)
+    quoted = (re.sub(pattern, rb">\g<0>", whole) for pattern in (rb"(?m)^From ", rb"(?m)^>*From "))
+    return header + empty + whole if body in quoted else message
 
 
 def first_difference(left: bytes, right: bytes) -> str:

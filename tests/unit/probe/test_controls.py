@@ -168,9 +168,10 @@ def test_where_wrong_passwords_make_others_wait_near_misses_come_after_them(lab)
         assert order[-1] == "auth.near-miss"
 
 
-def test_what_mbox_does_to_lines_is_no_altered_attachment():
+@pytest.mark.parametrize("lines", [rb"(?m)^From ", rb"(?m)^>*From "], ids=["mboxo", "mboxrd"])
+def test_what_mbox_does_to_lines_is_no_altered_attachment(lines):
     sent = copies.build("aa", "r", "a@b.test", ("a@b.test", "c@b.test"))
-    quoted = re.sub(rb"(?m)^(>*From )", rb">\1", sent.partition(b"\r\n\r\n")[2])
+    quoted = re.sub(lines, rb">\g<0>", sent.partition(b"\r\n\r\n")[2])
     arrived = b"Received: x\r\n" + sent.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + quoted
     assert copies.attached(arrived) != copies.ATTACHED
     assert copies.attached(message.without_mbox_quotes(arrived, sent)) == copies.ATTACHED
